@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Where coil's messages go. For rare events only: a message may block its thread. */
+#ifndef COIL_BASE_LOG_H
+#define COIL_BASE_LOG_H
+
+/* The longest line that arrives whole, without its end; the rest of a longer one is cut off. */
+enum { COIL__LOG_LINE = 480 };
+
+/* Says one line: the text alone, as "coil: " and the end of the line are added here. Any thread;
+ * keeps errno. Lines never interleave. */
+void coil__log(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
+
+/* Sends lines to `sink` from now on; NULL: to stderr. The sink gets "coil: ..." without the end of
+ * the line, from whichever thread speaks but from one at a time, and must not speak itself. */
+void coil__log_to(void (*sink)(const char *line));
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel driver: a real ring, set up through liburing and entered without detours. */
+#include "ring/kernel.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ring/refusal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+struct coil__kernel_lacks coil__kernel_lacks;
+
+enum {
+    CQ_FACTOR = 8,         /* a multishot operation completes many times for its one entry */
+    SQ_MAX = 32768,        /* the kernel's own limit */
+    SQ_LEAST = 16,         /* under that, better no ring than one that enters all the time */
+    MEMLOCK_PATIENCE = 10, /* attempts, with pauses of 1, 2, 4, ... ms between: about a second */
+};
+
+/*
+ * Set-up flags, best first, by the kernel that brought them. What a kernel doesn't know it refuses
+ * with -EINVAL. Not for this list: NO_SQARRAY, CQE_MIXED, NO_MMAP and REGISTERED_FD_ONLY, which
+ * liburing 2.3 would drive wrongly. A newer liburing may add NO_SQARRAY by itself.
+ */
+static const unsigned ladder[] = {
+    /* 6.1: completions are processed in our enter() only, in batches, without interrupts. */
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+        IORING_SETUP_SUBMIT_ALL,
+    /* 6.0 */
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+        IORING_SETUP_SUBMIT_ALL,
+    /* 5.19 */
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+    /* 5.18 */
+    IORING_SETUP_SUBMIT_ALL,
+    0,
+};
+
+/* What we can't do without: completions that wait when the CQ is full (5.5), a deadline in enter
+ * (5.11), completions only on failure (5.17). */
+static const unsigned needed_features =
+    IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
+
+static size_t whole_pages(size_t size)
+{
+    const size_t page = 4096;
+    return (size + page - 1) & ~(page - 1);
+}
+
+size_t coil__kernel_ring_size(unsigned entries)
+{
+    const size_t header = 320; /* the kernel's struct io_rings, roughly */
+    size_t sq = entries;
+    return whole_pages(sq * sizeof(struct io_uring_sqe)) +
+           whole_pages(header + sq * CQ_FACTOR * sizeof(struct io_uring_cqe) +
+                       sq * sizeof(unsigned));
+}
+
+static int set_up_once(struct io_uring *uring, unsigned entries)
+{
+    for (size_t rung = 0; rung < sizeof(ladder) / sizeof(ladder[0]); rung++) {
+        struct io_uring_params params = {
+            .flags = ladder[rung] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+            .cq_entries = entries * CQ_FACTOR,
+        };
+        int err = -EINVAL;
+        if ((params.flags & coil__kernel_lacks.setup_flags) == 0)
+            err = io_uring_queue_init_params(entries, uring, &params);
+        if (err != -EINVAL)
+            return err;
+    }
+    return -EOPNOTSUPP;
+}
+
+/* Whether a ring of that size can ever be had under RLIMIT_MEMLOCK. */
+static bool fits_memlock(unsigned entries)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_MEMLOCK, &limit) < 0 ||
+           coil__kernel_ring_size(entries) <= limit.rlim_cur;
+}
+
+/* The locked memory of a closed ring returns to the user's account up to 0.1 s late, so -ENOMEM
+ * may pass. */
+static int set_up_patiently(struct io_uring *uring, unsigned entries)
+{
+    int err = set_up_once(uring, entries);
+    for (int i = 0; err == -ENOMEM && i < MEMLOCK_PATIENCE && fits_memlock(entries); i++) {
+        struct timespec pause = {.tv_nsec = COIL_MSEC << i};
+        nanosleep(&pause, NULL);
+        err = set_up_once(uring, entries);
+    }
+    return err;
+}
+
+/* A smaller ring enters more often and is otherwise as good: better than none. */
+static int set_up(struct io_uring *uring, unsigned entries)
+{
+    int err = set_up_patiently(uring, entries);
+    for (unsigned fewer = entries / 2; err == -ENOMEM && fewer >= SQ_LEAST; fewer /= 2) {
+        err = set_up_once(uring, fewer);
+        if (err == 0)
+            coil__log("no memory to lock for a ring of %u entries (RLIMIT_MEMLOCK): "
+                      "this core runs with %u",
+                      entries, fewer);
+    }
+    return err;
+}
+
+/* Inside a time namespace with a shifted clock the kernel takes the instants of enter for the
+ * host's, so that waits end at once or never. When /proc can't tell, spans do: they cost a read of
+ * the clock for each sleep. */
+static bool clock_is_the_hosts(void)
+{
+    FILE *file = fopen("/proc/self/timens_offsets", "re");
+    if (file == NULL)
+        return false;
+    long long seconds = -1;
+    long nanoseconds = -1;
+    int read = fscanf(file, "monotonic %lld %ld", &seconds, &nanoseconds);
+    fclose(file);
+    return read == 2 && seconds == 0 && nanoseconds == 0;
+}
+
+/* With the identity in the index array, once, an entry is published by storing the tail. */
+static void fill_index_array(struct io_uring_sq *sq)
+{
+    if (sq->array == NULL)
+        return;
+    for (unsigned i = 0; i < sq->ring_entries; i++)
+        sq->array[i] = i;
+}
+
+/* Writes down what set-up gave us. */
+static int describe(struct coil__ring *ring)
+{
+    struct io_uring *uring = &ring->uring;
+    if ((uring->features & needed_features) != needed_features)
+        return -EOPNOTSUPP;
+    fill_index_array(&uring->sq);
+    ring->sq_limit = uring->sq.ring_entries;
+    ring->enter_flags = IORING_ENTER_GETEVENTS;
+    ring->flags_tell = (uring->flags & IORING_SETUP_TASKRUN_FLAG) != 0;
+    ring->has_abs_timer = (uring->features & COIL__FEAT_MIN_TIMEOUT) != 0 &&
+                          !coil__kernel_lacks.abs_timer && clock_is_the_hosts();
+    return 0;
+}
+
+/* A child after fork() would share the rings' memory with us, and ruin it. */
+static int keep_from_children(struct coil__ring *ring)
+{
+    return io_uring_ring_dontfork(&ring->uring);
+}
+
+/* Spares every enter the look-up of the descriptor. A thread has 16 places for these: without one
+ * the descriptor does. */
+static void register_ring_fd(struct coil__ring *ring)
+{
+    if (coil__kernel_lacks.registered_fd)
+        return;
+    if (io_uring_register_ring_fd(&ring->uring) == 1)
+        ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
+}
+
+static int probe_opcodes(struct coil__ring *ring)
+{
+    enum { OPCODES = 64 };
+    union {
+        struct io_uring_probe probe;
+        char room[sizeof(struct io_uring_probe) + OPCODES * sizeof(struct io_uring_probe_op)];
+    } answer = {.room = {0}};
+    int err = io_uring_register_probe(&ring->uring, &answer.probe, OPCODES);
+    if (err < 0)
+        return err;
+    if (!io_uring_opcode_supported(&answer.probe, IORING_OP_MSG_RING))
+        return -EOPNOTSUPP;
+    ring->has_bind = !coil__kernel_lacks.bind &&
+                     io_uring_opcode_supported(&answer.probe, COIL__OP_BIND) &&
+                     io_uring_opcode_supported(&answer.probe, COIL__OP_LISTEN);
+    return 0;
+}
+
+/*
+ * A probe doesn't know flags, so we try: a kernel without multishot recv (6.0) finds fault with the
+ * flag (-EINVAL) before it looks for the descriptor (-EBADF). Buffer rings are older (5.19). Either
+ * completes at once. This is the ring's first enter: it shows whether we may enter at all.
+ */
+static int try_multishot_recv(struct coil__ring *ring)
+{
+    struct io_uring_sqe *sqe = &ring->uring.sq.sqes[ring->uring.sq.sqe_tail++];
+    io_uring_prep_recv_multishot(sqe, -1, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->user_data = COIL__TAG_IGNORE;
+    int err = coil__ring_kernel.enter(ring, 1, 0, COIL_FOREVER);
+    if (err < 0)
+        return err;
+    if (!coil__ring_has_completions(ring))
+        return 0;
+    const struct io_uring_cqe *cqe = &ring->uring.cq.cqes[0];
+    ring->has_multishot_recv = cqe->res == -EBADF && !coil__kernel_lacks.multishot_recv;
+    io_uring_cq_advance(&ring->uring, 1);
+    return 0;
+}
+
+/*
+ * The kernel's workers for what can't be done asynchronously inherit the core's one CPU, where
+ * they'd fight with the loop for it; and their number is bounded only by the processes of the user.
+ * 8 for files keep a disk busy while a core's buffered writes and fsyncs pile up: writes to one
+ * file take turns on its lock anyway. What isn't a file (terminals, odd devices) may block for
+ * ever, so it has its own 16.
+ */
+static int tame_workers(struct coil__ring *ring, const struct coil__ring_options *options)
+{
+    unsigned most[2] = {COIL__WORKERS_BOUNDED, COIL__WORKERS_UNBOUNDED};
+    int err = io_uring_register_iowq_max_workers(&ring->uring, most);
+    if (err < 0 || options->worker_cpus == NULL)
+        return err;
+    return io_uring_register_iowq_aff(&ring->uring, options->worker_cpus_size,
+                                      options->worker_cpus);
+}
+
+static void kernel_close(struct coil__ring *ring)
+{
+    /* A registered descriptor would keep the ring alive after its close. */
+    if ((ring->enter_flags & IORING_ENTER_REGISTERED_RING) != 0)
+        io_uring_unregister_ring_fd(&ring->uring);
+    io_uring_queue_exit(&ring->uring);
+}
+
+static void explain(const char *call, int err, unsigned entries)
+{
+    struct coil__refusal_facts facts;
+    coil__refusal_collect(&facts, call, -err, coil__kernel_ring_size(entries));
+    coil__refusal_say(&facts);
+}
+
+static int kernel_open(struct coil__ring *ring, const struct coil__ring_options *options)
+{
+    unsigned entries = options->entries < SQ_MAX ? options->entries : SQ_MAX;
+    const char *call = "io_uring_setup";
+    coil__assert(entries > 0);
+    int err = set_up(&ring->uring, entries);
+    if (err < 0)
+        goto refused;
+    err = describe(ring);
+    if (err < 0)
+        goto close_ring;
+    call = "madvise(MADV_DONTFORK)";
+    err = keep_from_children(ring);
+    if (err < 0)
+        goto close_ring;
+    register_ring_fd(ring);
+    call = "io_uring_register";
+    err = probe_opcodes(ring);
+    if (err < 0)
+        goto close_ring;
+    err = tame_workers(ring, options);
+    if (err < 0)
+        goto close_ring;
+    call = "io_uring_enter";
+    err = try_multishot_recv(ring);
+    if (err < 0)
+        goto close_ring;
+    return 0;
+close_ring:
+    kernel_close(ring);
+refused:
+    explain(call, err, entries);
+    /* To our caller a kernel that lacks a part of io_uring is one without it. */
+    return err == -EOPNOTSUPP ? -ENOSYS : err;
+}
+
+/*
+ * What an enter means that didn't do what it was asked for. Asks once more through the process's
+ * descriptor: registered ones belong to a thread, so that a wrong thread finds none or its own;
+ * and an enter that fails to submit skips the completions that we must see to get on.
+ */
+static __attribute__((cold, noinline)) int enter_failed(struct coil__ring *ring, int result)
+{
+    if (result == -EINTR || result == -ETIME)
+        return 0;
+    int again = io_uring_enter2((unsigned)ring->uring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL,
+                                0);
+    coil__require(result != -EEXIST && again != -EEXIST,
+                  "ring used from another thread or after fork");
+    coil__require(result != -EBADR && again != -EBADR,
+                  "the kernel had no memory left and dropped completions");
+    /* No memory for a request, or completions to take first: the entries stay for the next turn. */
+    if (result == 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM)
+        return 0;
+    return result;
+}
+
+static inline __attribute__((always_inline)) int enter_with(struct coil__ring *ring,
+                                                            unsigned submit, unsigned wait,
+                                                            unsigned flags, void *arg, size_t size)
+{
+    for (;;) {
+        int taken = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, submit, wait,
+                                    ring->enter_flags | flags, arg, size);
+        if (__builtin_expect(taken == (int)submit, 1))
+            return 0;
+        if (taken <= 0)
+            return enter_failed(ring, taken);
+        /* The rest wasn't looked at, and we have not waited. It gets shorter every time. */
+        submit -= (unsigned)taken;
+    }
+}
+
+/* With instants there is no clock to read: a deadline that has just passed ends the wait at once,
+ * by the kernel's timer. */
+static int enter_until(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline)
+{
+    unsigned flags = IORING_ENTER_EXT_ARG;
+    coil_time time = deadline;
+    if (ring->has_abs_timer)
+        flags |= COIL__ENTER_ABS_TIMER;
+    else
+        time -= coil__clock_monotonic();
+    if (time <= 0)
+        return enter_with(ring, submit, 0, 0, NULL, 0);
+    struct __kernel_timespec timespec = {.tv_sec = time / COIL_SEC, .tv_nsec = time % COIL_SEC};
+    struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&timespec};
+    return enter_with(ring, submit, wait, flags, &arg, sizeof(arg));
+}
+
+static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    coil__assert(submit == coil__ring_unsubmitted(ring));
+    /* Release: the kernel reads the tail with acquire, and then the entries. */
+    io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+    if (wait == 0 || deadline == COIL_FOREVER)
+        return enter_with(ring, submit, wait, 0, NULL, 0);
+    return enter_until(ring, submit, wait, deadline);
+}
+
+static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    io_uring_prep_msg_ring(sqe, target->uring.ring_fd, 0, COIL__TAG_WAKE, 0);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = COIL__TAG_IGNORE;
+}
+
+static int result_of(int result)
+{
+    return result < 0 ? -errno : result;
+}
+
+static int kernel_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    return result_of(bind(fd, addr, addrlen));
+}
+
+static int kernel_listen(int fd, int backlog)
+{
+    return result_of(listen(fd, backlog));
+}
+
+static int kernel_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    return result_of(setsockopt(fd, level, name, value, len));
+}
+
+static int kernel_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+    return result_of(getsockname(fd, addr, addrlen));
+}
+
+enum { BUFFER_GROUP = 0 };
+
+static int kernel_register_buffers(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
+                                   unsigned entries)
+{
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uintptr_t)buffers,
+        .ring_entries = entries,
+        .bgid = BUFFER_GROUP,
+    };
+    return io_uring_register_buf_ring(&ring->uring, &registration, 0);
+}
+
+static int kernel_unregister_buffers(struct coil__ring *ring)
+{
+    return io_uring_unregister_buf_ring(&ring->uring, BUFFER_GROUP);
+}
+
+const struct coil__ring_driver coil__ring_kernel = {
+    .name = "kernel",
+    .open = kernel_open,
+    .close = kernel_close,
+    .enter = kernel_enter,
+    .wake = kernel_wake,
+    .now = coil__clock_monotonic,
+    .bind = kernel_bind,
+    .listen = kernel_listen,
+    .setsockopt = kernel_setsockopt,
+    .getsockname = kernel_getsockname,
+    .register_buffers = kernel_register_buffers,
+    .unregister_buffers = kernel_unregister_buffers,
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel driver beside what ring.h says of every driver. */
+#ifndef COIL_RING_KERNEL_H
+#define COIL_RING_KERNEL_H
+
+#include "ring/ring.h"
+
+/* What the driver is to take for missing, as on an older kernel. All zero, except in the tests of
+ * the fallbacks, which set it before a ring is opened. */
+struct coil__kernel_lacks {
+    unsigned setup_flags; /* refused by set-up with -EINVAL */
+    bool registered_fd;
+    bool abs_timer;
+    bool bind;
+    bool multishot_recv;
+};
+
+extern struct coil__kernel_lacks coil__kernel_lacks;
+
+/* The memory that the kernel locks for a ring of that many entries: RLIMIT_MEMLOCK counts it. */
+size_t coil__kernel_ring_size(unsigned entries);
+
+/* The ceiling of a core's worker threads in the kernel: regular files; all else that blocks. */
+enum { COIL__WORKERS_BOUNDED = 8, COIL__WORKERS_UNBOUNDED = 16 };
+
+#endif
