@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* main() of every program of tests: runs them with a census around each. */
+#include "support/census.h"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+
+namespace {
+
+/* What the runner takes for "skipped", as other test harnesses do. */
+constexpr int kExitSkipped = 77;
+
+class CensusListener : public testing::EmptyTestEventListener {
+    void OnTestStart(const testing::TestInfo &) override { before_ = coil_test::take_census(); }
+
+    void OnTestEnd(const testing::TestInfo &) override
+    {
+        std::string difference = coil_test::compare_census(before_);
+        if (!difference.empty())
+            ADD_FAILURE() << "after the test the process is not what it was: " << difference;
+    }
+
+    coil_test::Census before_;
+};
+
+/* Tells the runner why a test was skipped. */
+class SkipListener : public testing::EmptyTestEventListener {
+    void OnTestPartResult(const testing::TestPartResult &result) override
+    {
+        if (result.skipped())
+            printf("SKIPPED BECAUSE: %s\n", result.summary());
+    }
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    testing::InitGoogleTest(&argc, argv);
+    testing::TestEventListeners &listeners = testing::UnitTest::GetInstance()->listeners();
+    listeners.Append(new CensusListener);
+    listeners.Append(new SkipListener);
+
+    int status = RUN_ALL_TESTS();
+
+    const testing::UnitTest *tests = testing::UnitTest::GetInstance();
+    if (testing::GTEST_FLAG(list_tests))
+        return status;
+    if (tests->test_to_run_count() == 0) {
+        fprintf(stderr, "no test matches the filter\n");
+        return 1;
+    }
+    bool all_skipped = tests->skipped_test_count() == tests->test_to_run_count();
+    return status == 0 && all_skipped ? kExitSkipped : status;
+}
