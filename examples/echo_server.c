@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* Echoes every byte back: one listener per core, one coroutine per connection. */
+#include "server_options.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+static int echo(void *arg)
+{
+    int conn = *(int *)arg;
+    void *data;
+    ssize_t n;
+
+    struct coil_receiver receiver = COIL_ZERO;
+    coil_receiver_open(&receiver, conn);
+    while ((n = coil_receiver_next(&receiver, &data)) > 0) {
+        n = coil_send_all(conn, data, (size_t)n, 0);
+        coil_buffer_release(data);
+        if (n < 0)
+            break;
+    }
+    coil_receiver_close(&receiver);
+    coil_close(conn);
+    return 0; /* A lost client is no failure of the server: do not cancel the others. */
+}
+
+/* Serves one core's listener, until it is cancelled. */
+static int serve(void *arg)
+{
+    int listener = *(int *)arg;
+    COIL_SCOPE(connections, COIL_FOREVER);
+    struct coil_acceptor acceptor = COIL_ZERO;
+    coil_acceptor_open(&acceptor, listener, 0);
+
+    int conn;
+    while ((conn = coil_acceptor_next(&acceptor)) >= 0) {
+        if (coil_spawn_copy(&connections, echo, &conn, sizeof(conn)) < 0)
+            coil_close(conn); /* No memory for one more: refuse it, serve the others. */
+    }
+    coil_acceptor_close(&acceptor);
+    return coil_scope_close(&connections, conn);
+}
+
+/* Listens on this core too. The kernel spreads connections over sockets that share the port. */
+static int listen_and_serve(void *arg)
+{
+    const struct sockaddr_in *address = arg;
+    int listener = coil_tcp_listen((const struct sockaddr *)address, sizeof(*address), 4096);
+    if (listener < 0)
+        return listener;
+    int err = serve(&listener);
+    coil_close(listener);
+    return err;
+}
+
+static int serve_on_every_core(struct server_options *options, int listener)
+{
+    COIL_SCOPE(cores, COIL_FOREVER);
+    int err = coil_spawn(&cores, serve, &listener);
+    for (unsigned core = 1; core < coil_core_count() && err >= 0; core++)
+        err = coil_spawn_on(&cores, core, listen_and_serve, &options->address);
+    if (err >= 0) {
+        struct signalfd_siginfo signal;
+        server_options_announce(&options->address);
+        err = (int)coil_read(options->stop_signals, &signal, sizeof(signal));
+        coil_scope_cancel(&cores);
+    }
+    return coil_scope_close(&cores, err);
+}
+
+static int run(void *arg)
+{
+    struct server_options *options = arg;
+    struct sockaddr *address = (struct sockaddr *)&options->address;
+    socklen_t len = sizeof(options->address);
+    int listener = coil_tcp_listen(address, len, 4096);
+    if (listener < 0)
+        return listener;
+    int err = coil_getsockname(listener, address, &len); /* which port 0 has become */
+    if (err >= 0)
+        err = serve_on_every_core(options, listener);
+    coil_close(listener);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    struct server_options options;
+    server_options_parse(&options, argc, argv, "Echoes every byte that a TCP client sends.");
+    int err = coil_run(&options.coil, run, &options);
+    if (err < 0)
+        fprintf(stderr, "echo_server: %s\n", strerror(-err));
+    return err < 0;
+}

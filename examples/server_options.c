@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "server_options.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+static void help(const char *program, const char *purpose)
+{
+    printf("usage: %s [--port N] [--host ADDRESS] [--cores N] [--cpus LIST]\n\n%s\n\n"
+           "  --port N        TCP port to listen on; 0: any free one (7000)\n"
+           "  --host ADDRESS  IPv4 address to listen on (127.0.0.1)\n"
+           "  --cores N       threads, each with a loop of its own (one per CPU)\n"
+           "  --cpus LIST     CPUs to pin them to, like 0,2-5 (those it may run on)\n"
+           "  --help          this text\n\n"
+           "Prints `listening on ADDRESS:PORT` once it accepts. SIGTERM and SIGINT end it.\n"
+           "The environment can set more, like COIL_SPIN_NS: see coil/runtime.h.\n",
+           program, purpose);
+    exit(0);
+}
+
+static void refuse(const char *program, const char *option, const char *value)
+{
+    fprintf(stderr, "%s: --%s: \"%s\" is not valid; try --help\n", program, option, value);
+    exit(2);
+}
+
+static unsigned number(const char *program, const char *option, const char *text, unsigned long max)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || value > max)
+        refuse(program, option, text);
+    return (unsigned)value;
+}
+
+/* A thousand connections need a thousand descriptors: as many as the system lets us have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Before any thread starts, so that all of them have the signals blocked. */
+static int block_stop_signals(const char *program)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    int fd = -1;
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) == 0)
+        fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    if (fd < 0) {
+        perror(program);
+        exit(1);
+    }
+    return fd;
+}
+
+void server_options_parse(struct server_options *options, int argc, char **argv,
+                          const char *purpose)
+{
+    static const struct option known[] = {
+        {"port", required_argument, NULL, 'p'},  {"host", required_argument, NULL, 'a'},
+        {"cores", required_argument, NULL, 'n'}, {"cpus", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+    };
+    *options = (struct server_options){
+        .address = {.sin_family = AF_INET,
+                    .sin_port = htons(7000),
+                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+    };
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (option) {
+        case 'p':
+            options->address.sin_port = htons((uint16_t)number(argv[0], "port", optarg, 65535));
+            break;
+        case 'a':
+            if (inet_pton(AF_INET, optarg, &options->address.sin_addr) != 1)
+                refuse(argv[0], "host", optarg);
+            break;
+        case 'n':
+            options->coil.core_count = number(argv[0], "cores", optarg, 1024);
+            break;
+        case 'c':
+            options->coil.cpus = optarg;
+            break;
+        case 'h':
+            help(argv[0], purpose);
+            break;
+        default: /* getopt_long() has said what is wrong */
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument \"%s\"; try --help\n", argv[0], argv[optind]);
+        exit(2);
+    }
+    raise_descriptor_limit();
+    options->stop_signals = block_stop_signals(argv[0]);
+}
+
+void server_options_announce(const struct sockaddr_in *address)
+{
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &address->sin_addr, text, sizeof(text));
+    printf("listening on %s:%d\n", text, ntohs(address->sin_port));
+    fflush(stdout);
+}

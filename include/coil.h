@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* coil: coroutines over io_uring. Includes every public header. */
+#ifndef COIL_H
+#define COIL_H
+
+#include <coil/base.h>
+#include <coil/time.h>
+#include <coil/future.h>
+#include <coil/scope.h>
+#include <coil/runtime.h>
+#include <coil/fd.h>
+#include <coil/file.h>
+#include <coil/net.h>
+#include <coil/receiver.h>
+
+#endif

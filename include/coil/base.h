@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Vocabulary shared by every public header. Not a place for features. */
+#ifndef COIL_BASE_H
+#define COIL_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Around declarations, so that C++ sees C functions. */
+#ifdef __cplusplus
+#define COIL_BEGIN_DECLS extern "C" {
+#define COIL_END_DECLS }
+#define COIL_ZERO {}
+#else
+#define COIL_BEGIN_DECLS
+#define COIL_END_DECLS
+#define COIL_ZERO {0}
+#endif
+
+/* The result carries an error: ignoring it is a warning. */
+#define COIL_MUST_CHECK __attribute__((warn_unused_result))
+
+/*
+ * May suspend the calling coroutine: others of this core run meanwhile. Returns
+ * -ECANCELED once an enclosing scope is cancelled, hence must be checked. Must be
+ * called from a coroutine; anywhere else it aborts. A function with neither this
+ * mark nor the next one never suspends.
+ */
+#define COIL_SUSPENDS COIL_MUST_CHECK
+
+/* May suspend, but ignores cancellation: for cleanup that has to happen. */
+#define COIL_UNCANCELLABLE
+
+/* A coroutine's body. Returns 0 or more for success, -errno for failure. */
+typedef int coil_fn(void *arg);
+
+/* A coroutine. Owned by the runtime, lives on its own stack. */
+struct coil_task;
+
+/* private: membership in one intrusive list */
+struct coil_link {
+    struct coil_link *next, *prev;
+};
+
+/* private: what coil_spawn() and its kin write down about the place they were called from */
+#define COIL__TEXT(x) COIL__TEXT_(x)
+#define COIL__TEXT_(x) #x
+#define COIL__SITE(what) what " (" __FILE__ ":" COIL__TEXT(__LINE__) ")"
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations on any descriptor: as in POSIX, with -errno in place of errno. Buffers and iovec
+ * arrays must live until the operation is awaited. Lengths over 0x7ffff000 bytes are cut to that.
+ */
+#ifndef COIL_FD_H
+#define COIL_FD_H
+
+#include <coil/base.h>
+#include <coil/future.h>
+
+COIL_BEGIN_DECLS
+
+struct iovec;
+
+/* Reads or writes at the descriptor's own position. IORING_OP_READ, WRITE, READV, WRITEV. */
+COIL_SUSPENDS ssize_t coil_read(int fd, void *buf, size_t len);
+COIL_SUSPENDS ssize_t coil_write(int fd, const void *buf, size_t len);
+COIL_SUSPENDS ssize_t coil_readv(int fd, const struct iovec *iov, int iov_count);
+COIL_SUSPENDS ssize_t coil_writev(int fd, const struct iovec *iov, int iov_count);
+
+void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len);
+void coil_write_start(struct coil_future *future, int fd, const void *buf, size_t len);
+void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count);
+void coil_writev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count);
+
+/* Reads until `len` bytes or the end. Returns the count, or the error that stopped it. */
+COIL_SUSPENDS ssize_t coil_read_all(int fd, void *buf, size_t len);
+
+/* Writes all of `buf`. Returns `len`, or the error; how much was written then is unspecified. */
+COIL_SUSPENDS ssize_t coil_write_all(int fd, const void *buf, size_t len);
+
+/* Waits for one of poll(2)'s `events` and returns those that hold. IORING_OP_POLL_ADD. */
+COIL_SUSPENDS int coil_poll(int fd, short events);
+void coil_poll_start(struct coil_future *future, int fd, short events);
+
+/*
+ * Closes `fd`, also in a cancelled scope, so that cleanup never leaks a descriptor. Operations of
+ * this core that are still in flight on it are cancelled first: whoever waits for one of them gets
+ * -ECANCELED. Returns 0 or close(2)'s error; the descriptor is gone either way.
+ */
+COIL_UNCANCELLABLE int coil_close(int fd);
+void coil_close_start(struct coil_future *future, int fd);
+
+/* Goes to the kernel and back, doing nothing. IORING_OP_NOP. */
+COIL_SUSPENDS int coil_nop(void);
+void coil_nop_start(struct coil_future *future);
+
+COIL_END_DECLS
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations on files. A regular file's operation that the kernel has begun can't be cancelled:
+ * a cancelled or timed-out call then returns when the device has answered, with its result.
+ */
+#ifndef COIL_FILE_H
+#define COIL_FILE_H
+
+#include <coil/base.h>
+#include <coil/future.h>
+
+COIL_BEGIN_DECLS
+
+struct iovec;
+struct statx;
+
+/* Opens `path`. O_CLOEXEC is always added. IORING_OP_OPENAT. */
+COIL_SUSPENDS int coil_open(const char *path, int flags, mode_t mode);
+void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode);
+
+/* Reads or writes at `offset`. IORING_OP_READ, WRITE, READV, WRITEV. */
+COIL_SUSPENDS ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset);
+COIL_SUSPENDS ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset);
+COIL_SUSPENDS ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset);
+COIL_SUSPENDS ssize_t coil_pwritev(int fd, const struct iovec *iov, int iov_count, off_t offset);
+
+void coil_pread_start(struct coil_future *future, int fd, void *buf, size_t len, off_t offset);
+void coil_pwrite_start(struct coil_future *future, int fd, const void *buf, size_t len,
+                       off_t offset);
+void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
+                       off_t offset);
+void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
+                        off_t offset);
+
+/* Reads until `len` bytes or the end of the file. Returns the count, or the error. */
+COIL_SUSPENDS ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset);
+
+/* Writes all of `buf`. Returns `len`, or the error; how much was written then is unspecified. */
+COIL_SUSPENDS ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset);
+
+/* Makes written data (and metadata) durable. An error is reported once; never retry it. */
+COIL_SUSPENDS int coil_fsync(int fd);
+COIL_SUSPENDS int coil_fdatasync(int fd);
+void coil_fsync_start(struct coil_future *future, int fd);
+void coil_fdatasync_start(struct coil_future *future, int fd);
+
+/* As statx(2). `path` and `out` must live until the operation is awaited. */
+COIL_SUSPENDS int coil_statx(int dirfd, const char *path, int flags, unsigned mask,
+                             struct statx *out);
+void coil_statx_start(struct coil_future *future, int dirfd, const char *path, int flags,
+                      unsigned mask, struct statx *out);
+
+COIL_END_DECLS
+#endif

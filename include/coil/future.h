@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A future is an operation in flight: a read, a timer, a call to another core.
+ * It is a local variable of whoever started it; starting never allocates and
+ * never fails. What went wrong is what coil_await() returns.
+ *
+ *     COIL_FUTURE(read);
+ *     coil_pread_start(&read, fd, buf, sizeof(buf), 0);
+ *     ... other work ...
+ *     ssize_t n = coil_await(&read);
+ *
+ * Between start and await the future, and every buffer given to it, belong to
+ * the kernel: do not move, reuse or free them. A future belongs to the core
+ * that started it; one coroutine at a time may wait for it.
+ */
+#ifndef COIL_FUTURE_H
+#define COIL_FUTURE_H
+
+#include <coil/base.h>
+#include <coil/time.h>
+
+COIL_BEGIN_DECLS
+
+struct coil_scope;
+
+/* private: how to cancel and name this kind of operation */
+struct coil_future_kind;
+
+/* private: membership in one intrusive heap */
+struct coil_node {
+    struct coil_node *next, *prev, *child;
+};
+
+/* private: an entry of the core's timers */
+struct coil_timer {
+    void (*expire)(struct coil_timer *timer);
+    union {
+        struct coil_link link; /* far: in a slot of the wheel */
+        struct coil_node node; /* near: in the heap */
+    };
+    coil_time deadline;
+};
+
+/* private: a call on its way to another core, and back; begins like any message between cores */
+struct coil_call {
+    struct coil_call *next;
+    void (*deliver)(struct coil_call *call);
+    coil_fn *fn;
+    void *arg;
+    const char *site;
+    struct coil_scope *scope;
+    uint32_t step;
+    int32_t result;
+    uint16_t home, target;
+    bool cancelled, ended;
+};
+
+/* One operation. Zero-initialised or declared by COIL_FUTURE() before its first start. */
+struct coil_future {
+    /* private */
+    const struct coil_future_kind *kind;
+    struct coil_task *owner;
+    struct coil_task *waiter;
+    int64_t result;
+    uint32_t state;
+    uint32_t flags;
+    union {
+        struct coil_timer timer;
+        struct coil_call call;
+    };
+};
+
+/*
+ * Declares a future that cannot outlive its block: however the block is left,
+ * an operation still in flight is cancelled and waited for.
+ */
+#define COIL_FUTURE(name) \
+    struct coil_future name __attribute__((cleanup(coil_future_drop))) = COIL_ZERO
+
+/*
+ * Waits for the operation and returns its result: what the system call of the
+ * same name would return, with -errno in place of errno.
+ *
+ * If an enclosing scope is cancelled the operation is cancelled too, and the
+ * call returns once the kernel has let go of the buffers. An operation that
+ * completed anyway keeps its result: -ECANCELED means that nothing happened.
+ * (A cancelled stream send may have sent a part: it then returns that count.)
+ *
+ * Awaiting a future that was never started, or twice, is a bug and aborts.
+ */
+COIL_SUSPENDS ssize_t coil_await(struct coil_future *future);
+
+/*
+ * As coil_await(), but cancels at `deadline` and then returns -ETIMEDOUT. Like
+ * every cancellation it waits for the kernel: an operation on a regular file may
+ * return later than its deadline.
+ */
+COIL_SUSPENDS ssize_t coil_await_until(struct coil_future *future, coil_time deadline);
+
+/*
+ * Waits until one of `count` started futures is done and returns its index; await
+ * that one to collect its result. The others stay in flight. When several are done,
+ * the lowest index. Returns -ECANCELED, with all of them still in flight, once an
+ * enclosing scope is cancelled.
+ */
+COIL_SUSPENDS int coil_await_any(struct coil_future *const futures[], size_t count);
+
+/*
+ * Waits until all are done. Returns 0, or the error of the first in the array that
+ * failed. Each future keeps its result: await it to collect it, which no longer waits.
+ * Once an enclosing scope is cancelled all of them are cancelled, and waited for.
+ */
+COIL_SUSPENDS int coil_await_all(struct coil_future *const futures[], size_t count);
+
+/* Whether the result is there, so that coil_await() would not wait. */
+bool coil_future_done(const struct coil_future *future);
+
+/* Asks the operation to stop. It must still be awaited or dropped. Idempotent. */
+void coil_future_cancel(struct coil_future *future);
+
+/*
+ * Cancels if needed, waits, and throws the result away: a descriptor that was made
+ * is closed. What COIL_FUTURE() calls. Does nothing with a future never started.
+ */
+COIL_UNCANCELLABLE void coil_future_drop(struct coil_future *future);
+
+COIL_END_DECLS
+#endif

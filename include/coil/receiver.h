@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fastest way to receive: one multishot recv per connection fills buffers that the connections
+ * of a core share, so an idle connection holds none. Each piece of data is lent to the coroutine:
+ *
+ *     struct coil_receiver receiver = COIL_ZERO;
+ *     coil_receiver_open(&receiver, conn);
+ *     while ((n = coil_receiver_next(&receiver, &data)) > 0) {
+ *         ... use the n bytes at data ...
+ *         coil_buffer_release(data);
+ *     }
+ *     coil_receiver_close(&receiver);
+ *
+ * A receiver whose coroutine is slow stops receiving after a few pieces and so holds back its
+ * peer; when all buffers of a core are lent out, its receivers wait for one to come back.
+ */
+#ifndef COIL_RECEIVER_H
+#define COIL_RECEIVER_H
+
+#include <coil/base.h>
+#include <coil/future.h>
+
+COIL_BEGIN_DECLS
+
+/* One connection's receiving end. Must not move while open; one coroutine at a time. */
+struct coil_receiver {
+    /* private */
+    struct coil_future future;
+    struct coil_link starved;
+    int32_t fd;
+    int32_t error;
+    uint16_t head, tail, own;
+    uint16_t pending;
+    uint8_t state;
+};
+
+/* Prepares to receive on the stream socket `fd`, which stays the caller's. Never fails. */
+void coil_receiver_open(struct coil_receiver *receiver, int fd);
+
+/*
+ * Waits for data and lends it: *data points to the returned number of bytes, which the caller may
+ * also write to, until coil_buffer_release(). Returns 0 at the end of the stream, or recv(2)'s
+ * error; both come only after all data that arrived before. IORING_OP_RECV.
+ */
+COIL_SUSPENDS ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data);
+
+/* Gives a lent buffer back, on the core that lent it. Any pointer into the buffer will do. */
+void coil_buffer_release(const void *data);
+
+/*
+ * Stops receiving, waits for the kernel and gives back what was not taken. Data that had arrived
+ * but was not taken is lost. Buffers lent out stay lent until released.
+ */
+COIL_UNCANCELLABLE void coil_receiver_close(struct coil_receiver *receiver);
+
+COIL_END_DECLS
+#endif

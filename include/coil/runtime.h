@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting coil, its options, and its cores. */
+#ifndef COIL_RUNTIME_H
+#define COIL_RUNTIME_H
+
+#include <coil/base.h>
+#include <coil/future.h>
+
+COIL_BEGIN_DECLS
+
+/* Values of coil_options.spin_ns. */
+#define COIL_SPIN_ADAPTIVE INT64_C(0)
+#define COIL_SPIN_OFF INT64_C(-1)
+
+/*
+ * A zero field means the default in parentheses, so {0} is always valid. Where a field is zero,
+ * the environment variable named beside it is read; numbers there may end in K, M or G.
+ */
+struct coil_options {
+    unsigned core_count;       /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
+    const char *cpus;          /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
+    unsigned ring_entries;     /* COIL_RING_ENTRIES: submission entries of a core (256) */
+    size_t stack_size;         /* COIL_STACK_SIZE: address space of a coroutine, half of it
+                                * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
+    int64_t spin_ns;           /* COIL_SPIN_NS, where 0 means off: how long a core looks out for
+                                * events before it sleeps. COIL_SPIN_OFF: not at all.
+                                * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
+    size_t recv_buffer_size;   /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
+    unsigned recv_buffer_count; /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
+                                * take memory only as data fills them (1024) */
+    void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
+};
+
+/*
+ * Starts the runtime, runs fn(arg) as its first coroutine on core 0, and returns its result after
+ * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
+ * A thread of the program is in coil_run() until then, and may not be a coil core itself.
+ *
+ * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
+ * process; and when a core could not be set up, the reason with a message to the log that names
+ * the cause and the remedy: -EPERM or -ENOSYS (io_uring is forbidden here, or missing), -ENOMEM
+ * (memory, or RLIMIT_MEMLOCK), -EMFILE (descriptors).
+ */
+COIL_MUST_CHECK int coil_run(const struct coil_options *options, coil_fn *fn, void *arg);
+
+/* How many cores run, and which of them (from 0) the caller is on. Inside coil_run() only. */
+unsigned coil_core_count(void);
+unsigned coil_core_self(void);
+
+/*
+ * Runs fn(arg) as a coroutine of `core` and waits for its result. Cancelling the call cancels
+ * that coroutine, and waits for it. -EINVAL: no such core; -ENOMEM: no stack there.
+ */
+#define coil_call(core, fn, arg) coil__call((core), (fn), (arg), COIL__SITE(#fn))
+#define coil_call_start(future, core, fn, arg) \
+    coil__call_start((future), (core), (fn), (arg), COIL__SITE(#fn))
+
+/* private: behind the macros above */
+COIL_SUSPENDS int coil__call(unsigned core, coil_fn *fn, void *arg, const char *site);
+void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, void *arg,
+                      const char *site);
+
+COIL_END_DECLS
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* One line, then abort. */
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *(*coil__panic_who)(void);
+
+void coil__panic(const char *file, int line, const char *what)
+{
+    char text[512];
+    const char *who = coil__panic_who != NULL ? coil__panic_who() : NULL;
+    int len = snprintf(text, sizeof(text), "coil: %s:%d: %s%s%s\n", file, line, what,
+                       who != NULL ? "; in coroutine " : "", who != NULL ? who : "");
+    if (len > (int)sizeof(text) - 1)
+        len = (int)sizeof(text) - 1;
+    /* Nothing can be done when even this write fails. */
+    if (write(STDERR_FILENO, text, (size_t)len) < 0)
+        abort();
+    abort();
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receive buffers that the connections of one core share.
+ *
+ *     free (LIFO) --publish--> in the kernel's ring --filled--> waiting for its receiver
+ *         ^                                                          |
+ *         +------------------------ release --- lent to a coroutine <+
+ *
+ * Only as many are published as the kernel uses up between two turns, so that the same few stay
+ * in the caches; the number doubles when that was too few.
+ */
+#ifndef COIL_CORE_BUFFERS_H
+#define COIL_CORE_BUFFERS_H
+
+#include "core/core.h"
+
+#include <coil/receiver.h>
+
+enum { COIL__BUFFER_NONE = UINT16_MAX };
+
+struct coil__buffers {
+    struct io_uring_buf_ring *ring; /* what the kernel reads; NULL: it lacks such rings */
+    size_t ring_size;
+    char *memory;
+    size_t memory_size;
+    size_t size, stride;     /* of one buffer; strides differ by a cache line from a power of two */
+    unsigned count;
+    unsigned published;      /* in the ring and not filled */
+    unsigned publish_goal;
+    uint16_t ring_tail;
+    uint16_t free_first;     /* a chain through `next` */
+    unsigned free_count;
+    struct coil_link starved; /* receivers that wait for a buffer to be released */
+    struct coil__buffer {
+        uint32_t len;  /* filled bytes */
+        uint16_t next; /* in the free chain, or in a receiver's */
+        bool out;      /* filled and not released */
+    } table[];
+};
+
+/* This core's buffers, made at the first call; NULL without memory. */
+struct coil__buffers *coil__buffers_of(struct coil__core *core);
+void coil__buffers_close(struct coil__core *core);
+
+/* Hands free buffers to the kernel, up to the goal. */
+void coil__buffers_publish(struct coil__buffers *buffers);
+
+/* The kernel ran out of buffers between two turns: more from now on. */
+void coil__buffers_raise_goal(struct coil__buffers *buffers);
+
+/* Notes that the kernel filled buffer `id` with `len` bytes. */
+void coil__buffers_filled(struct coil__buffers *buffers, uint16_t id, uint32_t len);
+
+/* A free buffer for a private receive, where the kernel lacks rings; COIL__BUFFER_NONE if none. */
+uint16_t coil__buffers_take(struct coil__buffers *buffers);
+
+/* Gives back a buffer that is out. */
+void coil__buffers_release(struct coil__buffers *buffers, uint16_t id);
+
+static inline char *coil__buffers_at(const struct coil__buffers *buffers, uint16_t id)
+{
+    return buffers->memory + (size_t)id * buffers->stride;
+}
+
+#endif

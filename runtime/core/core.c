@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* The turn: run what is ready, fire timers, enter the ring once, reap, read the mail. */
+#include "core/core.h"
+
+#include "base/clock.h"
+#include "core/buffers.h"
+
+#include <string.h>
+
+__thread struct coil__core *coil__core_here;
+
+static void stop_deliver(struct coil__message *message)
+{
+    struct coil__core *core = coil__container_of(message, struct coil__core, stop);
+    core->stopping = true;
+    coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
+}
+
+static void finish_deliver(struct coil__message *message)
+{
+    coil__container_of(message, struct coil__core, finish)->finished = true;
+}
+
+int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
+                    const struct coil__ring_options *ring)
+{
+    memset(core, 0, sizeof(*core));
+    core->run = run;
+    core->id = id;
+    core->stop.deliver = stop_deliver;
+    core->finish.deliver = finish_deliver;
+    coil__spin_init(&core->spin, run->options->spin_ns);
+    coil__timers_init(&core->timers, coil__clock_now());
+    int err = coil__sched_open(&core->sched, run->options->stack_size);
+    if (err < 0)
+        return err;
+    err = coil__ring_open(&core->ring, &coil__ring_kernel, ring);
+    if (err < 0)
+        goto close_sched;
+    coil__timers_here = &core->timers;
+    coil__core_here = core;
+    coil__scope_open(&core->root, &core->sched.loop, COIL_FOREVER);
+    return 0;
+close_sched:
+    coil__sched_close(&core->sched);
+    return err;
+}
+
+void coil__core_close(struct coil__core *core)
+{
+    coil__buffers_close(core);
+    coil__ring_close(&core->ring);
+    coil__sched_close(&core->sched);
+    coil__timers_here = NULL;
+    coil__core_here = NULL;
+}
+
+static void fire_timers(struct coil__core *core)
+{
+    if (coil__timers_empty(&core->timers))
+        return;
+    coil_time now = coil__clock_now();
+    struct coil_timer *timer;
+    while ((timer = coil__timers_pop(&core->timers, now)) != NULL)
+        timer->expire(timer);
+}
+
+/* Enters without waiting, if there is anything to enter for. */
+static void enter_if_useful(struct coil__core *core)
+{
+    struct coil__ring *ring = &core->ring;
+    bool blind = !ring->flags_tell && ring->in_flight > 0;
+    if (coil__ring_unsubmitted(ring) > 0 || coil__ring_wants_enter(ring) || blind)
+        coil__ring_enter(ring, 0, COIL_FOREVER);
+    else
+        coil__ring_reap(ring);
+}
+
+static bool has_work(struct coil__core *core)
+{
+    return coil__sched_has_ready(&core->sched) || !coil__mpsc_empty(&core->mailbox.messages);
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
+static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
+{
+    enter_if_useful(core);
+    if (has_work(core))
+        return true;
+
+    coil_time end = coil__clock_now() + span;
+    coil_time now;
+    do { /* ends with the span */
+        for (unsigned i = 0; i < 8; i++) {
+            if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring) ||
+                !coil__mpsc_empty(&core->mailbox.messages))
+                break;
+            relax();
+        }
+        enter_if_useful(core);
+        if (has_work(core)) {
+            coil__spin_hit(&core->spin);
+            return true;
+        }
+        now = coil__clock_now();
+        if (now >= deadline)
+            return true;
+    } while (now < end);
+    coil__spin_miss(&core->spin);
+    return false;
+}
+
+static void wait_for_events(struct coil__core *core)
+{
+    coil_time deadline = coil__timers_next(&core->timers);
+    int64_t span = coil__spin_span(&core->spin);
+    if (span > 0 && core->ring.flags_tell && look_out(core, span, deadline))
+        return;
+    if (!coil__mailbox_sleep(&core->mailbox))
+        return;
+    coil__ring_enter(&core->ring, 1, deadline);
+    coil__mailbox_awake(&core->mailbox);
+}
+
+/* Once this core has no task left and will get none, says so; the last one ends them all. */
+static void count_as_ended(struct coil__core *core)
+{
+    if (core->counted || core->sched.task_count > 0)
+        return;
+    core->counted = true;
+    struct coil__run *run = core->run;
+    if (coil__count_raise(&run->ended) < run->options->core_count)
+        return;
+    for (unsigned i = 0; i < run->options->core_count; i++)
+        coil__core_post(run->cores[i], &run->cores[i]->finish);
+}
+
+void coil__core_loop(struct coil__core *core)
+{
+    while (!core->finished) {
+        coil__sched_run(&core->sched);
+        fire_timers(core);
+        if (has_work(core))
+            enter_if_useful(core);
+        else
+            wait_for_events(core);
+        coil__mailbox_drain(&core->mailbox);
+        if (core->stopping)
+            count_as_ended(core);
+    }
+    enter_if_useful(core); /* the doorbells of the last messages */
+    coil__assert(core->ring.in_flight == 0);
+}
+
+void coil__core_post(struct coil__core *core, struct coil__message *message)
+{
+    struct coil__ring *ring = &coil__core_here->ring;
+    if (coil__mailbox_post(&core->mailbox, message) && core != coil__core_here)
+        ring->driver->wake(ring, &core->ring);
+}
+
+void coil__run_stop(struct coil__run *run)
+{
+    for (unsigned i = 0; i < run->options->core_count; i++)
+        coil__core_post(run->cores[i], &run->cores[i]->stop);
+}

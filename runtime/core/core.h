@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* One core: a thread, its ring, and the turn of its loop. */
+#ifndef COIL_CORE_CORE_H
+#define COIL_CORE_CORE_H
+
+#include "core/mailbox.h"
+#include "core/spin.h"
+#include "future/scope.h"
+#include "future/timers.h"
+#include "ring/op.h"
+
+#include <coil/runtime.h>
+
+struct coil__buffers;
+struct coil__run;
+
+struct coil__core {
+    struct coil__sched sched;
+    struct coil__ring ring;
+    struct coil__spin spin;
+    struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
+    struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
+    unsigned id;
+    bool stopping;                /* the root is cancelled: no task will start any more */
+    bool counted;                 /* this core is among run->ended */
+    bool finished;                /* all cores are: the loop may end */
+    struct coil__message stop;    /* makes it stopping */
+    struct coil__message finish;  /* makes it finished */
+    struct coil__run *run;
+    struct coil__timers timers;
+    struct coil__mailbox mailbox;
+};
+
+/* All cores of a coil_run(). */
+struct coil__run {
+    const struct coil_options *options; /* with every default filled in */
+    coil_fn *fn;
+    void *arg;
+    int result;
+    struct coil__core **cores; /* each allocated by its own thread */
+    uint32_t ended;            /* cores without a task left, after the stop */
+};
+
+/* The core this thread runs; NULL in other threads. */
+extern __thread struct coil__core *coil__core_here __attribute__((tls_model("initial-exec")));
+
+/* Prepares a core on its own thread / undoes that. A refusal is explained to the log. */
+int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
+                    const struct coil__ring_options *ring);
+void coil__core_close(struct coil__core *core);
+
+/* Turns the loop until every core has finished. */
+void coil__core_loop(struct coil__core *core);
+
+/* Leaves a message for `core`, and wakes it if need be. */
+void coil__core_post(struct coil__core *core, struct coil__message *message);
+
+/* Tells all cores to cancel what they have and to come to an end. */
+void coil__run_stop(struct coil__run *run);
+
+#endif

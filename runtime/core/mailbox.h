@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where other cores leave messages for one, and the doorbell that wakes it.
+ *
+ *     receiver: declare asleep; look once more; sleep      sender: post; if asleep, ring
+ *
+ * Both sides order their two steps sequentially, so that one of them always sees the other.
+ */
+#ifndef COIL_CORE_MAILBOX_H
+#define COIL_CORE_MAILBOX_H
+
+#include "base/mpsc.h"
+
+#include <stdint.h>
+
+/* What one core sends another: `deliver` runs on the receiver, outside of any coroutine, and may
+ * reuse or free the message. */
+struct coil__message {
+    struct coil__mpsc_node node;
+    void (*deliver)(struct coil__message *message);
+};
+
+struct coil__mailbox {
+    struct coil__mpsc messages;
+    uint32_t asleep; /* the receiver sleeps, or is about to */
+    uint32_t pad[13];
+} __attribute__((aligned(64))); /* of its own cache line: other cores write it */
+
+/* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
+bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
+
+/* Delivers what is there. */
+void coil__mailbox_drain(struct coil__mailbox *mailbox);
+
+/* Declares the receiver asleep. Returns false, awake again, when a message is there. */
+bool coil__mailbox_sleep(struct coil__mailbox *mailbox);
+void coil__mailbox_awake(struct coil__mailbox *mailbox);
+
+/* Raises a count that cores share; what they did before is done for who sees the new value. */
+uint32_t coil__count_raise(uint32_t *count);
+
+/* Moves a step that two cores share from `from` to `to`; false when the other one was faster. */
+bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to);
+
+#endif

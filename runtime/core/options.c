@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Options: what the caller said, else the environment, else the default. */
+#include "core/options.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CORES_MAX = 1024,
+    RING_ENTRIES = 256,
+    RING_ENTRIES_MAX = 4096,
+    RECV_BUFFERS = 1024,
+    RECV_BUFFERS_MAX = 32768,
+};
+
+static const size_t stack_size_default = 128 * 1024;
+static const size_t stack_size_min = 16 * 1024;
+static const size_t stack_size_max = (size_t)1 << 30;
+static const size_t recv_buffer_default = 64 * 1024;
+static const size_t recv_buffer_max = (size_t)16 << 20;
+
+int coil__options_number(const char *text, int64_t *number)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || errno != 0)
+        return -EINVAL;
+    static const char suffixes[] = "KMG";
+    const char *suffix = *end == '\0' ? NULL : strchr(suffixes, *end);
+    if (suffix != NULL) {
+        int64_t factor = INT64_C(1024) << (10 * (suffix - suffixes));
+        if (__builtin_mul_overflow(value, factor, &value))
+            return -EINVAL;
+        end++;
+    }
+    if (*end != '\0')
+        return -EINVAL;
+    *number = value;
+    return 0;
+}
+
+static int parse_cpu(const char **text)
+{
+    char *end;
+    long cpu = strtol(*text, &end, 10);
+    if (end == *text || cpu < 0 || cpu >= COIL__CPUS_MAX)
+        return -EINVAL;
+    *text = end;
+    return (int)cpu;
+}
+
+int coil__options_cpus(const char *text, int cpus[COIL__CPUS_MAX])
+{
+    int count = 0;
+    for (;;) { /* ends: each round takes at least a digit of the text */
+        int first = parse_cpu(&text);
+        int last = first;
+        if (first >= 0 && *text == '-') {
+            text++;
+            last = parse_cpu(&text);
+        }
+        if (first < 0 || last < first || last - first >= COIL__CPUS_MAX - count)
+            return -EINVAL;
+        for (int cpu = first; cpu <= last; cpu++)
+            cpus[count++] = cpu;
+        if (*text == '\0')
+            return count;
+        if (*text++ != ',')
+            return -EINVAL;
+    }
+}
+
+/* One numeric option, and where its value may come from. */
+struct number {
+    const char *variable;
+    int64_t given; /* 0: look further */
+    int64_t fallback;
+    int64_t min, max;
+};
+
+static int resolve_number(const struct number *option, int64_t *value)
+{
+    const char *text = getenv(option->variable);
+    *value = option->given != 0 ? option->given : option->fallback;
+    if (option->given == 0 && text != NULL && *text != '\0') {
+        if (coil__options_number(text, value) < 0) {
+            coil__log("%s=%s: not a number (digits, and K, M or G)", option->variable, text);
+            return -EINVAL;
+        }
+    }
+    if (*value < option->min || *value > option->max) {
+        coil__log("%s (or its field of coil_options): %lld is not within %lld..%lld",
+                  option->variable, (long long)*value, (long long)option->min,
+                  (long long)option->max);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int resolve_spin(const struct coil_options *given, int64_t *spin_ns)
+{
+    const char *text = getenv("COIL_SPIN_NS");
+    bool from_environment = given->spin_ns == COIL_SPIN_ADAPTIVE && text != NULL && *text != '\0';
+    const struct number option = {"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE,
+                                  COIL_SPIN_OFF, COIL_SEC};
+    int err = resolve_number(&option, spin_ns);
+    if (err == 0 && from_environment && *spin_ns == 0)
+        *spin_ns = COIL_SPIN_OFF; /* in the environment 0 means 0 */
+    return err;
+}
+
+static size_t round_up_to_power(size_t size)
+{
+    size_t power = 1;
+    while (power < size) /* ends: `size` is bounded by its maximum, a power itself */
+        power <<= 1;
+    return power;
+}
+
+static int resolve_cpus(const struct coil_options *given, struct coil_options *resolved,
+                        cpu_set_t *allowed, int cpus[COIL__CPUS_MAX])
+{
+    if (sched_getaffinity(0, sizeof(*allowed), allowed) < 0)
+        return -errno;
+    int count = 0;
+    for (size_t cpu = 0; cpu < COIL__CPUS_MAX; cpu++) {
+        if (CPU_ISSET(cpu, allowed))
+            cpus[count++] = (int)cpu;
+    }
+    resolved->cpus = given->cpus != NULL ? given->cpus : getenv("COIL_CPUS");
+    if (resolved->cpus != NULL && *resolved->cpus != '\0')
+        count = coil__options_cpus(resolved->cpus, cpus);
+    if (count < 0) {
+        coil__log("COIL_CPUS or coil_options.cpus: \"%s\" is not a list like 0,2-5",
+                  resolved->cpus);
+        return -EINVAL;
+    }
+    return count;
+}
+
+int coil__options_resolve(const struct coil_options *given, struct coil_options *resolved,
+                          cpu_set_t *allowed, int cpus[COIL__CPUS_MAX])
+{
+    static const struct coil_options none = {0};
+    if (given == NULL)
+        given = &none;
+    *resolved = (struct coil_options){.log = given->log};
+    int cpu_count = resolve_cpus(given, resolved, allowed, cpus);
+    if (cpu_count < 0)
+        return cpu_count;
+
+    int64_t cores, entries, stack, buffer_size, buffer_count;
+    if (resolve_number(&(struct number){"COIL_CORES", given->core_count, cpu_count, 1, CORES_MAX},
+                       &cores) < 0 ||
+        resolve_number(&(struct number){"COIL_RING_ENTRIES", given->ring_entries, RING_ENTRIES, 1,
+                                        RING_ENTRIES_MAX},
+                       &entries) < 0 ||
+        resolve_number(&(struct number){"COIL_STACK_SIZE", (int64_t)given->stack_size,
+                                        (int64_t)stack_size_default, (int64_t)stack_size_min,
+                                        (int64_t)stack_size_max},
+                       &stack) < 0 ||
+        resolve_number(&(struct number){"COIL_RECV_BUFFER_SIZE", (int64_t)given->recv_buffer_size,
+                                        (int64_t)recv_buffer_default, 64,
+                                        (int64_t)recv_buffer_max},
+                       &buffer_size) < 0 ||
+        resolve_number(&(struct number){"COIL_RECV_BUFFER_COUNT", given->recv_buffer_count,
+                                        RECV_BUFFERS, 1, RECV_BUFFERS_MAX},
+                       &buffer_count) < 0 ||
+        resolve_spin(given, &resolved->spin_ns) < 0)
+        return -EINVAL;
+
+    resolved->core_count = (unsigned)cores;
+    resolved->ring_entries = (unsigned)entries;
+    resolved->stack_size = round_up_to_power((size_t)stack);
+    resolved->recv_buffer_size = (size_t)buffer_size;
+    resolved->recv_buffer_count = (unsigned)round_up_to_power((size_t)buffer_count);
+    for (unsigned core = (unsigned)cpu_count; core < resolved->core_count && core < COIL__CPUS_MAX;
+         core++)
+        cpus[core] = cpus[core % (unsigned)cpu_count];
+    return 0;
+}

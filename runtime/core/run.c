@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* coil_run(): what belongs to the whole process. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/options.h"
+#include "core/worker.h"
+#include "coro/fault.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+/* A write to a pipe or socket whose reader is gone returns -EPIPE; it must not kill. A handler of
+ * the program's own stays. */
+static bool ignore_sigpipe(struct sigaction *previous)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(SIGPIPE, NULL, previous) < 0 || previous->sa_handler != SIG_DFL)
+        return false;
+    return sigaction(SIGPIPE, &ignore, NULL) == 0;
+}
+
+static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int *cpus)
+{
+    run->cores = calloc(run->options->core_count, sizeof(struct coil__core *));
+    if (run->cores == NULL)
+        return -ENOMEM;
+    int err = coil__fault_open();
+    if (err == 0) {
+        struct sigaction sigpipe;
+        bool ignored = ignore_sigpipe(&sigpipe);
+        err = coil__workers_run(run, allowed, cpus);
+        if (ignored)
+            sigaction(SIGPIPE, &sigpipe, NULL);
+        coil__fault_close();
+    }
+    free(run->cores);
+    return err < 0 ? err : run->result;
+}
+
+int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
+{
+    coil__require(coil__core_here == NULL, "coil_run: called from a coroutine");
+    if (!coil__workers_claim())
+        return -EBUSY;
+    if (options != NULL)
+        coil__log_to(options->log);
+    cpu_set_t allowed;
+    int cpus[COIL__CPUS_MAX];
+    struct coil_options resolved;
+    int result = coil__options_resolve(options, &resolved, &allowed, cpus);
+    if (result >= 0) {
+        struct coil__run run = {.options = &resolved, .fn = fn, .arg = arg};
+        result = run_cores(&run, &allowed, cpus);
+    }
+    coil__log_to(NULL);
+    coil__workers_release();
+    return result;
+}
+
+unsigned coil_core_count(void)
+{
+    coil__require(coil__core_here != NULL, "coil_core_count: called outside coil_run()");
+    return coil__core_here->run->options->core_count;
+}
+
+unsigned coil_core_self(void)
+{
+    coil__require(coil__core_here != NULL, "coil_core_self: called outside coil_run()");
+    return coil__core_here->id;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long a core looks out for events before it sleeps. Sleeping and being woken costs both sides
+ * tens of microseconds, so looking out pays while events are that near; it must cost nothing
+ * when they are not. By default the core learns:
+ *
+ *     score > 0: look out at every wait; an event in time adds 1 (16 at most), none takes 4
+ *     score = 0: sleep at once for `rest` waits, then try once; each failed try doubles the rest
+ */
+#ifndef COIL_CORE_SPIN_H
+#define COIL_CORE_SPIN_H
+
+#include <coil/runtime.h>
+
+enum {
+    COIL__SPIN_NS = 25000, /* about what sleeping costs: to look out longer can't pay */
+    COIL__SPIN_SCORE_MAX = 16,
+    COIL__SPIN_MISS = 4,
+    COIL__SPIN_REST_MIN = 16,
+    COIL__SPIN_REST_MAX = 1024,
+};
+
+struct coil__spin {
+    int64_t fixed_ns; /* as in coil_options.spin_ns */
+    int score;
+    int rest;
+    int next_rest;
+};
+
+static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
+{
+    *spin = (struct coil__spin){.fixed_ns = spin_ns, .next_rest = COIL__SPIN_REST_MIN};
+}
+
+/* How long to look out now; 0: not at all. */
+static inline int64_t coil__spin_span(struct coil__spin *spin)
+{
+    if (spin->fixed_ns != COIL_SPIN_ADAPTIVE)
+        return spin->fixed_ns > 0 ? spin->fixed_ns : 0;
+    if (spin->score > 0)
+        return COIL__SPIN_NS;
+    if (spin->rest > 0) {
+        spin->rest--;
+        return 0;
+    }
+    return COIL__SPIN_NS;
+}
+
+static inline void coil__spin_hit(struct coil__spin *spin)
+{
+    if (spin->score < COIL__SPIN_SCORE_MAX)
+        spin->score++;
+    spin->next_rest = COIL__SPIN_REST_MIN;
+}
+
+static inline void coil__spin_miss(struct coil__spin *spin)
+{
+    spin->score -= COIL__SPIN_MISS;
+    if (spin->score > 0)
+        return;
+    spin->score = 0;
+    spin->rest = spin->next_rest;
+    if (spin->next_rest < COIL__SPIN_REST_MAX)
+        spin->next_rest *= 2;
+}
+
+#endif

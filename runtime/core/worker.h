@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The threads of the cores: started together, ended together. */
+#ifndef COIL_CORE_WORKER_H
+#define COIL_CORE_WORKER_H
+
+#include "core/core.h"
+
+#include <sched.h>
+
+/* Runs every core of `run` on a thread of its own, pinned to cpus[id]; returns when all have
+ * ended. When one can't be set up, none runs. Returns 0 or the first one's -errno. */
+int coil__workers_run(struct coil__run *run, const cpu_set_t *allowed, const int *cpus);
+
+/* Claims the one coil_run() of this process; false when there is one already. */
+bool coil__workers_claim(void);
+void coil__workers_release(void);
+
+#endif

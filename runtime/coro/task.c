@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* The entry loop of every stack, and a turn of the ready queue. */
+#include "coro/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+__thread struct coil__sched *coil__sched;
+
+/* Defined by the C++ runtime of programs that have one. */
+extern void *__cxa_get_globals(void) __attribute__((weak));
+
+static const char *current_name(void)
+{
+    struct coil__sched *sched = coil__sched;
+    return sched == NULL || sched->current == &sched->loop ? NULL : sched->current->name;
+}
+
+int coil__sched_open(struct coil__sched *sched, size_t stack_size)
+{
+    memset(sched, 0, sizeof(*sched));
+    int err = coil__stacks_open(&sched->stacks, stack_size);
+    if (err < 0)
+        return err;
+    sched->ready_tail = &sched->ready;
+    sched->loop.state = COIL__TASK_RUNNING;
+    sched->loop.name = "the loop";
+    sched->current = &sched->loop;
+    if (__cxa_get_globals != NULL)
+        sched->exceptions = __cxa_get_globals();
+    coil__hooks_thread(&sched->loop.hooks);
+    coil__panic_who = current_name;
+    coil__sched = sched;
+    return 0;
+}
+
+void coil__sched_close(struct coil__sched *sched)
+{
+    coil__assert(sched->current == &sched->loop && sched->task_count == 0);
+    coil__assert(!coil__sched_has_ready(sched) && sched->loop.in_flight == 0);
+    coil__stacks_close(&sched->stacks);
+    coil__sched = NULL;
+}
+
+void coil__sched_run(struct coil__sched *sched)
+{
+    if (sched->run == NULL) {
+        sched->run = sched->ready;
+        sched->ready = NULL;
+        sched->ready_tail = &sched->ready;
+    }
+    sched->budget = COIL__TURN_BUDGET;
+    struct coil_task *first = coil__sched_next(sched);
+    if (first != &sched->loop)
+        coil__switch(sched, &sched->loop, first);
+}
+
+/* Gives the stack of the running task to the next tenant; returns when there is one. */
+static void retire(struct coil_task *task)
+{
+    struct coil__sched *sched = coil__sched;
+    task->state = COIL__TASK_IDLE;
+    sched->task_count--;
+    coil__stacks_put(&sched->stacks, task);
+    coil__switch(sched, task, coil__sched_next(sched));
+}
+
+void coil__task_entry(struct coil__transfer transfer)
+{
+    struct coil_task *task = coil__sched->current;
+    ((struct coil_task *)transfer.data)->context = transfer.context;
+    coil__hooks_enter(&task->hooks);
+    for (;;) { /* for as long as the stack is pooled */
+        task->main(task);
+        retire(task);
+    }
+}
+
+void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_t copy_size)
+{
+    /* A context rests where the last tenant left it, unless room is wanted above it. */
+    if (task->context != NULL && copy_size != 0) {
+        coil__hooks_destroy(&task->hooks);
+        coil__hooks_create(&task->hooks, coil__stack_bottom(&sched->stacks, task),
+                           coil__stack_size(&sched->stacks, task));
+    }
+    task->context = make_fcontext((char *)task - copy_size,
+                                  coil__stack_size(&sched->stacks, task) - copy_size,
+                                  coil__task_entry);
+}

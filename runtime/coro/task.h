@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A coroutine and the queue of those that are ready on this core.
+ *
+ *     IDLE --start--> READY --switch--> RUNNING --park--> PARKED
+ *      ^                ^                  |  ^              |
+ *      |                +------ wake ------|--|--------------+
+ *      +---------------- end --------------+  +-- yield: READY
+ *
+ * A parking coroutine switches directly to the next ready one. The loop's own context stands
+ * for "nobody is ready, or the turn is over". Readied tasks run in the next turn.
+ */
+#ifndef COIL_CORO_TASK_H
+#define COIL_CORO_TASK_H
+
+#include "base/list.h"
+#include "coro/context.h"
+#include "coro/hooks.h"
+#include "coro/stack.h"
+
+struct coil_future;
+struct coil_scope;
+
+enum coil__task_state { COIL__TASK_IDLE, COIL__TASK_READY, COIL__TASK_RUNNING, COIL__TASK_PARKED };
+
+/* C++'s caught exceptions and uncaught count: what __cxa_get_globals() points to. */
+struct coil__exceptions {
+    void *caught;
+    uintptr_t uncaught;
+};
+
+struct coil_task {
+    /* Touched by every switch: one cache line. */
+    void *context;                /* where it goes on; NULL: the stack is cold */
+    struct coil_task *next;       /* in a ready queue */
+    struct coil_future *waits_on; /* what cancellation must stop; NULL: it may not be stopped */
+    struct coil_scope *scope;     /* innermost open scope */
+    uint8_t state;                /* enum coil__task_state */
+    bool cancelled;               /* the innermost scope is cancelled, from wherever */
+    uint32_t in_flight;           /* futures it started that are not done */
+    struct coil__exceptions exceptions;
+
+    /* Touched by its start and its end. */
+    void (*main)(struct coil_task *task); /* what the entry loop calls */
+    coil_fn *fn;
+    void *arg;
+    struct coil_scope *home;       /* the scope it was spawned into */
+    struct coil_link sibling;      /* in home->children; in the pool's hot list while idle */
+    const char *name;              /* function and line, or what coil_task_rename() said */
+    struct coil__hooks_task hooks; /* what sanitizers want to know */
+};
+
+/* The ready queues of one core, and its stacks. */
+struct coil__sched {
+    struct coil_task *current;
+    struct coil_task *run;         /* this turn's, first to last */
+    unsigned budget;               /* resumes left in this turn */
+    struct coil_task *ready;       /* the next turn's */
+    struct coil_task **ready_tail; /* where the next one is linked */
+    struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
+    size_t task_count;             /* started and not ended */
+    struct coil__stacks stacks;
+    struct coil_task loop;         /* stands for the thread's own context */
+};
+
+/* The sched of the core this thread runs; NULL in other threads. */
+extern __thread struct coil__sched *coil__sched __attribute__((tls_model("initial-exec")));
+
+/* Resumes of one turn at most, so that completions are seen while coroutines are busy. */
+enum { COIL__TURN_BUDGET = 256 };
+
+/* Prepares this thread to run coroutines / to stop doing so. Returns 0 or -errno. */
+int coil__sched_open(struct coil__sched *sched, size_t stack_size);
+void coil__sched_close(struct coil__sched *sched);
+
+/* Runs the coroutines that are ready, up to the budget. Called by the loop. */
+void coil__sched_run(struct coil__sched *sched);
+
+/* The entry of every stack. Never returns. */
+void coil__task_entry(struct coil__transfer transfer);
+
+/* The running coroutine. Aborts with a clear line outside of one. */
+static inline struct coil_task *coil__self(void)
+{
+    struct coil__sched *sched = coil__sched;
+    coil__require(sched != NULL && sched->current != &sched->loop,
+                  "called outside a coroutine: only fn of coil_run() and what it spawns may");
+    return sched->current;
+}
+
+static inline bool coil__sched_has_ready(const struct coil__sched *sched)
+{
+    return sched->run != NULL || sched->ready != NULL;
+}
+
+/* Appends to the next turn's queue. */
+static inline void coil__task_enqueue(struct coil__sched *sched, struct coil_task *task)
+{
+    task->state = COIL__TASK_READY;
+    task->next = NULL;
+    *sched->ready_tail = task;
+    sched->ready_tail = &task->next;
+}
+
+/* Readies a parked task; a second reason to wake it before it ran changes nothing. */
+static inline void coil__task_wake(struct coil_task *task)
+{
+    if (task->state == COIL__TASK_PARKED)
+        coil__task_enqueue(coil__sched, task);
+}
+
+/* Switches from `from`, whose state the caller has set, to `to`; returns when `from` runs again. */
+static inline __attribute__((always_inline)) void
+coil__switch(struct coil__sched *sched, struct coil_task *from, struct coil_task *to)
+{
+    sched->current = to;
+    struct coil__exceptions *exceptions = sched->exceptions;
+    if (exceptions != NULL) {
+        from->exceptions = *exceptions;
+        *exceptions = to->exceptions;
+    }
+    coil__hooks_leave(&from->hooks, &to->hooks);
+    struct coil__transfer transfer = jump_fcontext(to->context, from);
+    ((struct coil_task *)transfer.data)->context = transfer.context;
+    coil__hooks_enter(&from->hooks);
+}
+
+/* Who runs after the current coroutine: the next ready one, or the loop. */
+static inline struct coil_task *coil__sched_next(struct coil__sched *sched)
+{
+    struct coil_task *to = sched->run;
+    if (to == NULL || sched->budget == 0)
+        return &sched->loop;
+    sched->budget--;
+    sched->run = to->next;
+    to->state = COIL__TASK_RUNNING;
+    return to;
+}
+
+/* Lets others run until coil__task_wake(task). */
+static inline __attribute__((always_inline)) void coil__task_park(struct coil_task *task)
+{
+    struct coil__sched *sched = coil__sched;
+    task->state = COIL__TASK_PARKED;
+    coil__switch(sched, task, coil__sched_next(sched));
+}
+
+/* Gives a task a fresh context, below `copy_size` bytes (a multiple of 64) kept free at the top. */
+void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_t copy_size);
+
+/* A task with a stack, not started yet; NULL when there is no memory for one. */
+static inline struct coil_task *coil__stacks_get(struct coil__stacks *stacks)
+{
+    struct coil_link *link = stacks->hot.next;
+    if (__builtin_expect(link == &stacks->hot, 0))
+        return coil__stacks_grow(stacks);
+    stacks->hot.next = link->next;
+    link->next->prev = &stacks->hot;
+    if (--stacks->hot_count < stacks->hot_low)
+        stacks->hot_low = stacks->hot_count;
+    stacks->used_count++;
+    return coil__container_of(link, struct coil_task, sibling);
+}
+
+static inline void coil__stacks_put(struct coil__stacks *stacks, struct coil_task *task)
+{
+    coil__assert(task->in_flight == 0); /* else the kernel could write into the next tenant */
+    coil__list_prepend(&stacks->hot, &task->sibling);
+    stacks->hot_count++;
+    stacks->used_count--;
+}
+
+/*
+ * Takes a stack for main(task), to run from the next turn on; `copy_size` as above. The caller
+ * has yet to set what `main` wants to find. NULL when there is no memory for a stack.
+ */
+static inline struct coil_task *coil__task_start(struct coil__sched *sched,
+                                                 void (*main)(struct coil_task *),
+                                                 size_t copy_size)
+{
+    struct coil_task *task = coil__stacks_get(&sched->stacks);
+    if (task == NULL)
+        return NULL;
+    if (task->context == NULL || copy_size != 0)
+        coil__task_prepare(sched, task, copy_size);
+    task->waits_on = NULL;
+    task->cancelled = false;
+    task->in_flight = 0;
+    task->exceptions = (struct coil__exceptions){NULL, 0};
+    task->main = main;
+    sched->task_count++;
+    coil__task_enqueue(sched, task);
+    return task;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting for futures, one or several, and giving up on them. */
+#include "future/future.h"
+
+#include "future/timers.h"
+
+void coil__future_wait_uncancellable(struct coil_future *future)
+{
+    struct coil_task *task = coil__self();
+    future->waiter = task;
+    while (future->state != COIL__FUTURE_DONE)
+        coil__task_park(task);
+    future->waiter = NULL;
+}
+
+void coil__future_wait_slow(struct coil_future *future, struct coil_task *task)
+{
+    coil__require(future->state != COIL__FUTURE_IDLE,
+                  "coil_await: the future was never started, or is awaited twice");
+    if (task->cancelled)
+        coil_future_cancel(future);
+    coil__future_wait_uncancellable(future);
+}
+
+ssize_t coil_await(struct coil_future *future)
+{
+    return coil__await(future);
+}
+
+/* A deadline on somebody else's operation. */
+struct limit {
+    struct coil_timer timer;
+    struct coil_future *future;
+    bool passed;
+};
+
+static void limit_expire(struct coil_timer *timer)
+{
+    struct limit *limit = coil__container_of(timer, struct limit, timer);
+    limit->passed = true;
+    coil_future_cancel(limit->future);
+}
+
+ssize_t coil_await_until(struct coil_future *future, coil_time deadline)
+{
+    if (deadline == COIL_FOREVER || future->state == COIL__FUTURE_DONE)
+        return coil__await(future);
+
+    struct limit limit = {
+        .timer = {.expire = limit_expire, .deadline = deadline},
+        .future = future,
+    };
+    coil__timers_arm(coil__timers_here, &limit.timer);
+    int64_t result = coil__await(future);
+    if (!limit.passed)
+        coil__timers_disarm(coil__timers_here, &limit.timer);
+    return limit.passed && result == -ECANCELED ? -ETIMEDOUT : result;
+}
+
+/* Stands for the wait itself, which is what cancellation ends; the operations go on. */
+static void any_cancel(struct coil_future *any)
+{
+    coil__future_complete(any, -ECANCELED);
+}
+
+static const struct coil_future_kind any_kind = {.name = "any of several", .cancel = any_cancel};
+
+static int first_done(struct coil_future *const futures[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        coil__require(futures[i]->state != COIL__FUTURE_IDLE,
+                      "coil_await_any: a future was never started");
+        if (futures[i]->state == COIL__FUTURE_DONE)
+            return (int)i;
+    }
+    return -1;
+}
+
+static void set_waiter(struct coil_future *const futures[], size_t count, struct coil_task *waiter)
+{
+    for (size_t i = 0; i < count; i++)
+        futures[i]->waiter = waiter;
+}
+
+int coil_await_any(struct coil_future *const futures[], size_t count)
+{
+    struct coil_task *task = coil__self();
+    int index = first_done(futures, count);
+    if (index >= 0)
+        return index;
+
+    struct coil_future any;
+    if (!coil__future_begin(&any, &any_kind))
+        return -ECANCELED;
+    set_waiter(futures, count, task);
+    any.waiter = task;
+    task->waits_on = &any;
+    coil__task_park(task);
+    task->waits_on = NULL;
+    set_waiter(futures, count, NULL);
+
+    if (any.state != COIL__FUTURE_DONE)
+        coil__future_complete(&any, 0);
+    index = first_done(futures, count);
+    return index >= 0 ? index : -ECANCELED;
+}
+
+int coil_await_all(struct coil_future *const futures[], size_t count)
+{
+    struct coil_task *task = coil__self();
+    for (size_t i = 0; i < count; i++) {
+        coil__future_wait(futures[i]);
+        if (!task->cancelled)
+            continue;
+        for (size_t later = i + 1; later < count; later++)
+            coil_future_cancel(futures[later]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->result < 0)
+            return (int)futures[i]->result;
+    }
+    return 0;
+}
+
+bool coil_future_done(const struct coil_future *future)
+{
+    return future->state == COIL__FUTURE_DONE;
+}
+
+void coil_future_cancel(struct coil_future *future)
+{
+    if (future->state != COIL__FUTURE_IN_FLIGHT)
+        return;
+    future->state = COIL__FUTURE_CANCELLING;
+    if (future->kind->cancel != NULL)
+        future->kind->cancel(future);
+}
+
+void coil_future_drop(struct coil_future *future)
+{
+    if (future->state == COIL__FUTURE_IDLE)
+        return;
+    if (future->state != COIL__FUTURE_DONE) {
+        coil_future_cancel(future);
+        coil__future_wait_uncancellable(future);
+    }
+    future->state = COIL__FUTURE_IDLE;
+    if (future->kind->discard != NULL)
+        future->kind->discard(future->result);
+}

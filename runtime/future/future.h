@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a future.
+ *
+ *     IDLE --begin--> IN_FLIGHT --cancel--> CANCELLING --+
+ *                         +------- complete -------------+--> DONE --await--> IDLE
+ *
+ * From begin to complete the future and what it points to belong to whoever executes it.
+ */
+#ifndef COIL_FUTURE_FUTURE_H
+#define COIL_FUTURE_FUTURE_H
+
+#include "coro/task.h"
+
+#include <coil/future.h>
+
+#include <errno.h>
+
+enum coil__future_state {
+    COIL__FUTURE_IDLE,
+    COIL__FUTURE_IN_FLIGHT,
+    COIL__FUTURE_CANCELLING,
+    COIL__FUTURE_DONE,
+};
+
+/* What differs between the things one can wait for. Whoever begins a future supplies it. */
+struct coil_future_kind {
+    const char *name; /* for messages */
+    /* Asks an operation in flight to stop; its completion still follows. May complete it at once.
+     * NULL: it can't be stopped. */
+    void (*cancel)(struct coil_future *future);
+    /* Takes each CQE of a future that may have several (ring/ring.h); NULL for the usual one. */
+    void (*event)(struct coil_future *future, int32_t result, uint32_t flags);
+    /* Disposes of a result that nobody will take. NULL: nothing to do. */
+    void (*discard)(int64_t result);
+};
+
+static inline bool coil__future_busy(const struct coil_future *future)
+{
+    return future->state == COIL__FUTURE_IN_FLIGHT || future->state == COIL__FUTURE_CANCELLING;
+}
+
+/* Notes that `task` was refused an operation because it is cancelled. Returns -ECANCELED. */
+int coil__future_refuse(struct coil_task *task) __attribute__((cold));
+
+/*
+ * Begins an operation of the running coroutine. Returns false when it may not start because the
+ * scope is cancelled: the future is then done with -ECANCELED.
+ */
+static inline bool coil__future_begin(struct coil_future *future,
+                                      const struct coil_future_kind *kind)
+{
+    struct coil_task *task = coil__self();
+    future->kind = kind;
+    future->owner = task;
+    future->waiter = NULL;
+    if (__builtin_expect(task->cancelled, 0)) {
+        future->result = coil__future_refuse(task);
+        future->state = COIL__FUTURE_DONE;
+        return false;
+    }
+    future->state = COIL__FUTURE_IN_FLIGHT;
+    task->in_flight++;
+    return true;
+}
+
+/* As above, also in a cancelled scope: for cleanup, and for coil's own operations. */
+static inline void coil__future_begin_always(struct coil_future *future,
+                                             const struct coil_future_kind *kind,
+                                             struct coil_task *owner)
+{
+    future->kind = kind;
+    future->owner = owner;
+    future->waiter = NULL;
+    future->state = COIL__FUTURE_IN_FLIGHT;
+    owner->in_flight++;
+}
+
+/* Hands the result over: whoever executed the operation is done with its memory. */
+static inline void coil__future_complete(struct coil_future *future, int64_t result)
+{
+    coil__assert(coil__future_busy(future));
+    future->result = result;
+    future->state = COIL__FUTURE_DONE;
+    future->owner->in_flight--;
+    if (future->waiter != NULL)
+        coil__task_wake(future->waiter);
+}
+
+/* Waits until done, whatever happens to the scope: cancellation passes the wait by. */
+void coil__future_wait_uncancellable(struct coil_future *future);
+
+/* Waits until done without taking the result; cancels it when the scope is cancelled. */
+void coil__future_wait_slow(struct coil_future *future, struct coil_task *task);
+
+static inline __attribute__((always_inline)) void coil__future_wait(struct coil_future *future)
+{
+    struct coil_task *task = coil__self();
+    if (future->state == COIL__FUTURE_DONE)
+        return;
+    if (__builtin_expect(task->cancelled || future->state != COIL__FUTURE_IN_FLIGHT, 0)) {
+        coil__future_wait_slow(future, task);
+        return;
+    }
+    future->waiter = task;
+    task->waits_on = future;
+    coil__task_park(task);
+    task->waits_on = NULL;
+    coil__assert(future->state == COIL__FUTURE_DONE);
+}
+
+/* coil_await() itself, for the waiting spelling of every operation. */
+static inline __attribute__((always_inline)) int64_t coil__await(struct coil_future *future)
+{
+    coil__future_wait(future);
+    future->state = COIL__FUTURE_IDLE;
+    return future->result;
+}
+
+#endif

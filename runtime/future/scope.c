@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* Scopes: spawning into them, and cancelling a part of the tree. */
+#include "future/scope.h"
+
+#include "future/timers.h"
+
+#include <string.h>
+
+enum { COPY_MAX = 1024, COPY_ALIGN = 64 };
+
+static void scope_expire(struct coil_timer *timer)
+{
+    struct coil_scope *scope = coil__container_of(timer, struct coil_scope, timer);
+    scope->armed = false;
+    coil__scope_cancel(scope, COIL__CAUSE_DEADLINE);
+}
+
+static void arm(struct coil_scope *scope, coil_time deadline)
+{
+    if (deadline == COIL_FOREVER)
+        return;
+    scope->timer.expire = scope_expire;
+    scope->timer.deadline = deadline;
+    scope->armed = true;
+    coil__timers_arm(coil__timers_here, &scope->timer);
+}
+
+static void disarm(struct coil_scope *scope)
+{
+    if (!scope->armed)
+        return;
+    scope->armed = false;
+    coil__timers_disarm(coil__timers_here, &scope->timer);
+}
+
+void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_time deadline)
+{
+    scope->parent = owner->scope;
+    scope->owner = owner;
+    coil__list_init(&scope->children);
+    scope->child_count = 0;
+    scope->error = 0;
+    scope->phase = COIL__SCOPE_OPEN;
+    scope->cause = owner->cancelled ? COIL__CAUSE_ENCLOSING : COIL__CAUSE_NONE;
+    scope->shielded = false;
+    scope->armed = false;
+    scope->felt = false;
+    owner->scope = scope;
+    arm(scope, deadline);
+}
+
+void coil_scope_open(struct coil_scope *scope, coil_time deadline)
+{
+    coil__require(scope->phase == COIL__SCOPE_CLOSED, "coil_scope_open: it is open already");
+    coil__scope_open(scope, coil__self(), deadline);
+}
+
+/* Scopes whose inside has yet to be cancelled: a list, since the tree may be deep. */
+struct worklist {
+    struct coil_scope *first;
+};
+
+static void mark(struct worklist *list, struct coil_scope *scope, enum coil__scope_cause cause)
+{
+    if (scope->cause != COIL__CAUSE_NONE)
+        return;
+    scope->cause = (uint8_t)cause;
+    scope->felt = scope->child_count > 0;
+    scope->next_cancelled = list->first;
+    list->first = scope;
+    disarm(scope);
+}
+
+/* Cancels the part of `task` that lies inside `around`, one of its scopes or its home. */
+static void cancel_task(struct worklist *list, struct coil_task *task, struct coil_scope *around)
+{
+    struct coil_scope *innermost = task->scope;
+    for (struct coil_scope *scope = task->scope; scope != around; scope = scope->parent) {
+        if (scope->shielded)
+            innermost = scope->parent;
+    }
+    for (struct coil_scope *scope = innermost; scope != around; scope = scope->parent)
+        mark(list, scope, COIL__CAUSE_ENCLOSING);
+    if (innermost != task->scope)
+        return;
+    task->cancelled = true;
+    if (task->waits_on == NULL)
+        return;
+    around->felt = true;
+    coil_future_cancel(task->waits_on);
+}
+
+int coil__future_refuse(struct coil_task *task)
+{
+    for (struct coil_scope *scope = task->scope; scope->cause != COIL__CAUSE_NONE;
+         scope = scope->parent) {
+        scope->felt = true;
+        if (scope->cause != COIL__CAUSE_ENCLOSING)
+            break; /* here it began */
+    }
+    return -ECANCELED;
+}
+
+void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
+{
+    struct worklist list = {NULL};
+    mark(&list, scope, cause);
+    while (list.first != NULL) { /* ends: a scope is marked once */
+        struct coil_scope *next = list.first;
+        list.first = next->next_cancelled;
+        cancel_task(&list, next->owner, next);
+        for (struct coil_link *link = next->children.next; link != &next->children;
+             link = link->next)
+            cancel_task(&list, coil__container_of(link, struct coil_task, sibling), next);
+    }
+}
+
+void coil_scope_cancel(struct coil_scope *scope)
+{
+    coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_scope_cancel: the scope is not open");
+    coil__scope_cancel(scope, COIL__CAUSE_REQUEST);
+}
+
+bool coil_scope_cancelled(const struct coil_scope *scope)
+{
+    return scope->cause != COIL__CAUSE_NONE;
+}
+
+void coil_scope_deadline(struct coil_scope *scope, coil_time deadline)
+{
+    coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_scope_deadline: the scope is not open");
+    if (scope->cause != COIL__CAUSE_NONE)
+        return;
+    disarm(scope);
+    arm(scope, deadline);
+}
+
+void coil_scope_shield(struct coil_scope *scope)
+{
+    struct coil_task *task = coil__self();
+    coil__require(scope == task->scope, "coil_scope_shield: not the caller's innermost scope");
+    scope->shielded = true;
+    if (scope->cause == COIL__CAUSE_ENCLOSING) {
+        scope->cause = COIL__CAUSE_NONE;
+        task->cancelled = false;
+    }
+}
+
+/* An error, but for the -ECANCELED with which one obeys a cancellation. */
+static void note_result(struct coil_scope *scope, int result)
+{
+    if (result >= 0)
+        return;
+    if (result == -ECANCELED && scope->cause != COIL__CAUSE_NONE) {
+        scope->felt = true;
+        return;
+    }
+    if (scope->error == 0)
+        scope->error = result;
+    coil__scope_cancel(scope, COIL__CAUSE_FAILURE);
+}
+
+static int outcome(const struct coil_scope *scope, int result)
+{
+    if (scope->error != 0)
+        return scope->error;
+    if (!scope->felt)
+        return result;
+    switch ((enum coil__scope_cause)scope->cause) {
+    case COIL__CAUSE_DEADLINE:
+        return -ETIMEDOUT;
+    case COIL__CAUSE_ENCLOSING:
+        return -ECANCELED;
+    case COIL__CAUSE_REQUEST:
+    case COIL__CAUSE_FAILURE:
+    case COIL__CAUSE_NONE:
+        break;
+    }
+    return result < 0 ? 0 : result;
+}
+
+int coil_scope_close(struct coil_scope *scope, int result)
+{
+    struct coil_task *task = coil__self();
+    coil__require(scope == task->scope && scope->owner == task,
+                  "coil_scope_close: not the innermost scope that the caller opened");
+    note_result(scope, result);
+    scope->phase = COIL__SCOPE_CLOSING;
+    while (scope->child_count > 0)
+        coil__task_park(task);
+    disarm(scope);
+    scope->phase = COIL__SCOPE_CLOSED;
+    task->scope = scope->parent;
+    task->cancelled = task->scope->cause != COIL__CAUSE_NONE;
+    return outcome(scope, result);
+}
+
+void coil_scope_drop(struct coil_scope *scope)
+{
+    if (scope->phase == COIL__SCOPE_CLOSED)
+        return;
+    coil__scope_cancel(scope, COIL__CAUSE_REQUEST);
+    int ignored = coil_scope_close(scope, 0);
+    (void)ignored;
+}
+
+/* What a spawned task's stack runs. */
+static void child_main(struct coil_task *task)
+{
+    int result = task->fn(task->arg);
+    struct coil_scope *home = task->home;
+    coil__require(task->scope == home, "a coroutine returned with a scope open");
+    coil__require(task->in_flight == 0, "a coroutine returned with an operation in flight");
+    coil__list_remove(&task->sibling);
+    home->child_count--;
+    if (__builtin_expect(result < 0, 0))
+        note_result(home, result);
+    if (home->child_count == 0 && home->phase == COIL__SCOPE_CLOSING)
+        coil__task_wake(home->owner);
+}
+
+int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
+                      const char *site)
+{
+    coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_spawn: the scope is not open");
+    coil__require(copy_size <= COPY_MAX, "coil_spawn_copy: more than 1 KiB to copy");
+    if (scope->cause != COIL__CAUSE_NONE)
+        return -ECANCELED;
+    size_t room = (copy_size + COPY_ALIGN - 1) & ~(size_t)(COPY_ALIGN - 1);
+    struct coil_task *task = coil__task_start(coil__sched, child_main, room);
+    if (task == NULL)
+        return -ENOMEM;
+    task->fn = fn;
+    task->arg = (void *)(uintptr_t)arg;
+    if (copy_size != 0)
+        task->arg = memcpy((char *)task - room, arg, copy_size);
+    task->name = site;
+    task->scope = scope;
+    task->home = scope;
+    coil__list_append(&scope->children, &task->sibling);
+    scope->child_count++;
+    return 0;
+}
+
+int coil__spawn(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site)
+{
+    return coil__scope_spawn(scope, fn, arg, 0, site);
+}
+
+int coil__spawn_copy(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t arg_size,
+                     const char *site)
+{
+    return coil__scope_spawn(scope, fn, arg, arg_size, site);
+}
+
+void coil_task_rename(const char *name)
+{
+    coil__self()->name = name;
+}
+
+const char *coil_task_name(void)
+{
+    return coil__self()->name;
+}

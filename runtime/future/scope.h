@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree of scopes and tasks, and how cancellation goes down it.
+ *
+ *     task --scope--> innermost scope --parent--> ... --parent--> home (another task's scope)
+ *     scope --children--> tasks spawned into it
+ *
+ *     CLOSED --open--> OPEN --close--> CLOSING (waits for children) --> CLOSED
+ */
+#ifndef COIL_FUTURE_SCOPE_H
+#define COIL_FUTURE_SCOPE_H
+
+#include "future/future.h"
+
+#include <coil/scope.h>
+
+enum coil__scope_phase { COIL__SCOPE_CLOSED, COIL__SCOPE_OPEN, COIL__SCOPE_CLOSING };
+
+/* Why a scope is cancelled; the first cause stays. */
+enum coil__scope_cause {
+    COIL__CAUSE_NONE,
+    COIL__CAUSE_ENCLOSING, /* a scope around it is cancelled */
+    COIL__CAUSE_DEADLINE,
+    COIL__CAUSE_REQUEST, /* coil_scope_cancel() */
+    COIL__CAUSE_FAILURE, /* the body or a child returned an error */
+};
+
+/* Opens a scope of `owner`, which may be the loop itself. */
+void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_time deadline);
+
+/* Cancels what waits inside, and says why. */
+void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause);
+
+/* As coil_spawn() with the copy of coil_spawn_copy(), from any context of this core. */
+int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
+                      const char *site);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on any descriptor. */
+#include "ops/op.h"
+
+#include <poll.h>
+
+/* The offset that means: at the descriptor's own position. */
+static const uint64_t own_position = UINT64_MAX;
+
+static const struct coil_future_kind read_kind = {.name = "read", .cancel = coil__op_cancel};
+static const struct coil_future_kind write_kind = {.name = "write", .cancel = coil__op_cancel};
+static const struct coil_future_kind readv_kind = {.name = "readv", .cancel = coil__op_cancel};
+static const struct coil_future_kind writev_kind = {.name = "writev", .cancel = coil__op_cancel};
+static const struct coil_future_kind poll_kind = {.name = "poll", .cancel = coil__op_cancel};
+static const struct coil_future_kind close_kind = {.name = "close"};
+static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
+
+void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_read(sqe, fd, buf, coil__op_length(len), own_position);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_read(int fd, void *buf, size_t len)
+{
+    struct coil_future future;
+    coil_read_start(&future, fd, buf, len);
+    return coil__await(&future);
+}
+
+void coil_write_start(struct coil_future *future, int fd, const void *buf, size_t len)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &write_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_write(sqe, fd, buf, coil__op_length(len), own_position);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_write(int fd, const void *buf, size_t len)
+{
+    struct coil_future future;
+    coil_write_start(&future, fd, buf, len);
+    return coil__await(&future);
+}
+
+void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &readv_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, own_position);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_readv(int fd, const struct iovec *iov, int iov_count)
+{
+    struct coil_future future;
+    coil_readv_start(&future, fd, iov, iov_count);
+    return coil__await(&future);
+}
+
+void coil_writev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &writev_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, own_position);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_writev(int fd, const struct iovec *iov, int iov_count)
+{
+    struct coil_future future;
+    coil_writev_start(&future, fd, iov, iov_count);
+    return coil__await(&future);
+}
+
+ssize_t coil_read_all(int fd, void *buf, size_t len)
+{
+    size_t done = 0;
+    while (done < len) { /* ends: each round moves bytes or returns */
+        ssize_t n = coil_read(fd, (char *)buf + done, len - done);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t coil_write_all(int fd, const void *buf, size_t len)
+{
+    size_t done = 0;
+    while (done < len) { /* ends: each round moves bytes or returns */
+        ssize_t n = coil_write(fd, (const char *)buf + done, len - done);
+        if (n <= 0)
+            return n < 0 ? n : -EIO;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+void coil_poll_start(struct coil_future *future, int fd, short events)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &poll_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_poll_add(sqe, fd, (unsigned short)events);
+    coil__op_fire(sqe, future);
+}
+
+int coil_poll(int fd, short events)
+{
+    struct coil_future future;
+    coil_poll_start(&future, fd, events);
+    return (int)coil__await(&future);
+}
+
+/*
+ * The kernel keeps an operation going on a file whose descriptor is closed, so whoever waits for one
+ * is let go first. The cancel goes before the close in the same submission, while the number
+ * still means this file.
+ */
+void coil_close_start(struct coil_future *future, int fd)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = COIL__TAG_IGNORE;
+
+    sqe = coil__op_begin_always(future, &close_kind, coil__self());
+    io_uring_prep_close(sqe, fd);
+    coil__op_fire(sqe, future);
+}
+
+int coil_close(int fd)
+{
+    struct coil_future future;
+    coil_close_start(&future, fd);
+    coil__future_wait_uncancellable(&future);
+    return (int)future.result;
+}
+
+void coil_nop_start(struct coil_future *future)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &nop_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_nop(sqe);
+    coil__op_fire(sqe, future);
+}
+
+int coil_nop(void)
+{
+    struct coil_future future;
+    coil_nop_start(&future);
+    return (int)coil__await(&future);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on files. */
+#include "ops/op.h"
+
+#include <coil/file.h>
+#include <fcntl.h>
+
+static const struct coil_future_kind open_kind = {
+    .name = "open", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
+static const struct coil_future_kind pread_kind = {.name = "pread", .cancel = coil__op_cancel};
+static const struct coil_future_kind pwrite_kind = {.name = "pwrite", .cancel = coil__op_cancel};
+static const struct coil_future_kind preadv_kind = {.name = "preadv", .cancel = coil__op_cancel};
+static const struct coil_future_kind pwritev_kind = {.name = "pwritev", .cancel = coil__op_cancel};
+static const struct coil_future_kind fsync_kind = {.name = "fsync", .cancel = coil__op_cancel};
+static const struct coil_future_kind statx_kind = {.name = "statx", .cancel = coil__op_cancel};
+
+void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &open_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_openat(sqe, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+    coil__op_fire(sqe, future);
+}
+
+int coil_open(const char *path, int flags, mode_t mode)
+{
+    struct coil_future future;
+    coil_open_start(&future, path, flags, mode);
+    return (int)coil__await(&future);
+}
+
+void coil_pread_start(struct coil_future *future, int fd, void *buf, size_t len, off_t offset)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pread_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_read(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset)
+{
+    struct coil_future future;
+    coil_pread_start(&future, fd, buf, len, offset);
+    return coil__await(&future);
+}
+
+void coil_pwrite_start(struct coil_future *future, int fd, const void *buf, size_t len,
+                       off_t offset)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pwrite_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_write(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+    struct coil_future future;
+    coil_pwrite_start(&future, fd, buf, len, offset);
+    return coil__await(&future);
+}
+
+void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
+                       off_t offset)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &preadv_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset)
+{
+    struct coil_future future;
+    coil_preadv_start(&future, fd, iov, iov_count, offset);
+    return coil__await(&future);
+}
+
+void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
+                        off_t offset)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pwritev_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_pwritev(int fd, const struct iovec *iov, int iov_count, off_t offset)
+{
+    struct coil_future future;
+    coil_pwritev_start(&future, fd, iov, iov_count, offset);
+    return coil__await(&future);
+}
+
+ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
+{
+    size_t done = 0;
+    while (done < len) { /* ends: each round moves bytes or returns */
+        ssize_t n = coil_pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
+{
+    size_t done = 0;
+    while (done < len) { /* ends: each round moves bytes or returns */
+        ssize_t n = coil_pwrite(fd, (const char *)buf + done, len - done, offset + (off_t)done);
+        if (n <= 0)
+            return n < 0 ? n : -EIO;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+static void start_fsync(struct coil_future *future, int fd, unsigned flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &fsync_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_fsync(sqe, fd, flags);
+    coil__op_fire(sqe, future);
+}
+
+void coil_fsync_start(struct coil_future *future, int fd)
+{
+    start_fsync(future, fd, 0);
+}
+
+void coil_fdatasync_start(struct coil_future *future, int fd)
+{
+    start_fsync(future, fd, IORING_FSYNC_DATASYNC);
+}
+
+int coil_fsync(int fd)
+{
+    struct coil_future future;
+    coil_fsync_start(&future, fd);
+    return (int)coil__await(&future);
+}
+
+int coil_fdatasync(int fd)
+{
+    struct coil_future future;
+    coil_fdatasync_start(&future, fd);
+    return (int)coil__await(&future);
+}
+
+void coil_statx_start(struct coil_future *future, int dirfd, const char *path, int flags,
+                      unsigned mask, struct statx *out)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &statx_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_statx(sqe, dirfd, path, flags, mask, out);
+    coil__op_fire(sqe, future);
+}
+
+int coil_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *out)
+{
+    struct coil_future future;
+    coil_statx_start(&future, dirfd, path, flags, mask, out);
+    return (int)coil__await(&future);
+}

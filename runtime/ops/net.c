@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on sockets. */
+#include "ops/op.h"
+
+#include <coil/net.h>
+
+static const struct coil_future_kind socket_kind = {
+    .name = "socket", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
+static const struct coil_future_kind accept_kind = {
+    .name = "accept", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
+static const struct coil_future_kind bind_kind = {.name = "bind", .cancel = coil__op_cancel};
+static const struct coil_future_kind listen_kind = {.name = "listen", .cancel = coil__op_cancel};
+static const struct coil_future_kind connect_kind = {.name = "connect", .cancel = coil__op_cancel};
+static const struct coil_future_kind recv_kind = {.name = "recv", .cancel = coil__op_cancel};
+static const struct coil_future_kind send_kind = {.name = "send", .cancel = coil__op_cancel};
+static const struct coil_future_kind recvmsg_kind = {.name = "recvmsg", .cancel = coil__op_cancel};
+static const struct coil_future_kind sendmsg_kind = {.name = "sendmsg", .cancel = coil__op_cancel};
+static const struct coil_future_kind shutdown_kind = {.name = "shutdown",
+                                                      .cancel = coil__op_cancel};
+
+void coil_socket_start(struct coil_future *future, int domain, int type, int protocol)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &socket_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_socket(sqe, domain, type | SOCK_CLOEXEC, protocol, 0);
+    coil__op_fire(sqe, future);
+}
+
+int coil_socket(int domain, int type, int protocol)
+{
+    struct coil_future future;
+    coil_socket_start(&future, domain, type, protocol);
+    return (int)coil__await(&future);
+}
+
+void coil_bind_start(struct coil_future *future, int fd, const struct sockaddr *addr,
+                     socklen_t addrlen)
+{
+    struct coil__ring *ring = coil__ring_here;
+    if (!ring->has_bind) {
+        if (coil__future_begin(future, &bind_kind))
+            coil__future_complete(future, ring->driver->bind(fd, addr, addrlen));
+        return;
+    }
+    struct io_uring_sqe *sqe = coil__op_begin(future, &bind_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_rw(COIL__OP_BIND, sqe, fd, addr, 0, addrlen);
+    coil__op_fire(sqe, future);
+}
+
+int coil_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    struct coil_future future;
+    coil_bind_start(&future, fd, addr, addrlen);
+    return (int)coil__await(&future);
+}
+
+void coil_listen_start(struct coil_future *future, int fd, int backlog)
+{
+    struct coil__ring *ring = coil__ring_here;
+    if (!ring->has_bind) {
+        if (coil__future_begin(future, &listen_kind))
+            coil__future_complete(future, ring->driver->listen(fd, backlog));
+        return;
+    }
+    struct io_uring_sqe *sqe = coil__op_begin(future, &listen_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_rw(COIL__OP_LISTEN, sqe, fd, NULL, (unsigned)backlog, 0);
+    coil__op_fire(sqe, future);
+}
+
+int coil_listen(int fd, int backlog)
+{
+    struct coil_future future;
+    coil_listen_start(&future, fd, backlog);
+    return (int)coil__await(&future);
+}
+
+void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
+                       socklen_t *addrlen, int flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &accept_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_accept(sqe, fd, addr, addrlen, flags | SOCK_CLOEXEC);
+    coil__op_fire(sqe, future);
+}
+
+int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+    struct coil_future future;
+    coil_accept_start(&future, fd, addr, addrlen, flags);
+    int conn = (int)coil__await(&future);
+    if (conn == -EMFILE || conn == -ENFILE || conn == -ENOBUFS || conn == -ENOMEM) {
+        int cancelled = coil_sleep(10 * COIL_MSEC);
+        (void)cancelled; /* the next call will say it */
+    }
+    return conn;
+}
+
+void coil_connect_start(struct coil_future *future, int fd, const struct sockaddr *addr,
+                        socklen_t addrlen)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &connect_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_connect(sqe, fd, addr, addrlen);
+    coil__op_fire(sqe, future);
+}
+
+int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    struct coil_future future;
+    coil_connect_start(&future, fd, addr, addrlen);
+    return (int)coil__await(&future);
+}
+
+void coil_recv_start(struct coil_future *future, int fd, void *buf, size_t len, int flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &recv_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_recv(sqe, fd, buf, coil__op_length(len), flags);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct coil_future future;
+    coil_recv_start(&future, fd, buf, len, flags);
+    return coil__await(&future);
+}
+
+void coil_send_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &send_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_send(sqe, fd, buf, coil__op_length(len), flags);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct coil_future future;
+    coil_send_start(&future, fd, buf, len, flags);
+    return coil__await(&future);
+}
+
+void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *message, int flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &recvmsg_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct coil_future future;
+    coil_recvmsg_start(&future, fd, message, flags);
+    return coil__await(&future);
+}
+
+void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message, int flags)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &sendmsg_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_sendmsg(sqe, fd, message, (unsigned)flags);
+    coil__op_fire(sqe, future);
+}
+
+ssize_t coil_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct coil_future future;
+    coil_sendmsg_start(&future, fd, message, flags);
+    return coil__await(&future);
+}
+
+ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
+{
+    size_t done = 0;
+    while (done < len) { /* ends: each round moves bytes or returns */
+        ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
+{
+    size_t done = 0;
+    do { /* ends: each round moves bytes or returns; nearly always there is one */
+        struct coil_future future;
+        coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
+        ssize_t n = coil__await(&future);
+        if (n < 0)
+            return n;
+        done += (size_t)n;
+    } while (done < len);
+    return (ssize_t)done;
+}
+
+void coil_shutdown_start(struct coil_future *future, int fd, int how)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(future, &shutdown_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_shutdown(sqe, fd, how);
+    coil__op_fire(sqe, future);
+}
+
+int coil_shutdown(int fd, int how)
+{
+    struct coil_future future;
+    coil_shutdown_start(&future, fd, how);
+    return (int)coil__await(&future);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What the operations share: the two spellings, lengths, and results that are descriptors. */
+#ifndef COIL_OPS_OP_H
+#define COIL_OPS_OP_H
+
+#include "core/core.h"
+
+#include <coil/fd.h>
+
+/* The kernel moves no more in one operation, whatever is asked. */
+enum { COIL__LENGTH_MAX = 0x7ffff000 };
+
+static inline unsigned coil__op_length(size_t len)
+{
+    return len < COIL__LENGTH_MAX ? (unsigned)len : COIL__LENGTH_MAX;
+}
+
+/* Closes a descriptor that was made for somebody who no longer wants it. */
+static inline void coil__op_discard_fd(int64_t result)
+{
+    if (result >= 0)
+        coil_close((int)result);
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving through shared buffers. The receiver's one future is, in turn:
+ *
+ *     IDLE or DONE --arm--> in flight: the multishot recv, each of whose completions brings a buffer
+ *     IDLE or DONE --starve--> in flight: the wait for anybody to release a buffer
+ */
+#include "core/buffers.h"
+
+#include <coil/receiver.h>
+
+/* Buffers that a slow coroutine may have waiting before its receiver is stopped. */
+enum { PENDING_MAX = 8 };
+
+enum receiver_state { RECEIVING, ENDED }; /* ENDED: by the peer or an error; `error` says which */
+
+static struct coil_receiver *receiver_of(struct coil_future *future)
+{
+    return coil__container_of(future, struct coil_receiver, future);
+}
+
+static void append(struct coil__buffers *buffers, struct coil_receiver *receiver, uint16_t id)
+{
+    buffers->table[id].next = COIL__BUFFER_NONE;
+    if (receiver->pending++ == 0)
+        receiver->head = id;
+    else
+        buffers->table[receiver->tail].next = id;
+    receiver->tail = id;
+}
+
+static uint16_t pop(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    uint16_t id = receiver->head;
+    receiver->head = buffers->table[id].next;
+    receiver->pending--;
+    return id;
+}
+
+/* The operation is over. Whether that ends the stream is seen by the result. */
+static void disarmed(struct coil_receiver *receiver, int32_t result)
+{
+    bool goes_on = result > 0 || result == -ENOBUFS || result == -ECANCELED || result == -EINTR;
+    if (!goes_on) {
+        receiver->error = result;
+        receiver->state = ENDED;
+    }
+    coil__future_complete(&receiver->future, result);
+}
+
+static void recv_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    struct coil_receiver *receiver = receiver_of(future);
+    struct coil__buffers *buffers = coil__core_here->buffers;
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {
+        uint16_t id = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
+        coil__buffers_filled(buffers, id, (uint32_t)result);
+        append(buffers, receiver, id);
+    } else if (result == -ENOBUFS) {
+        coil__buffers_raise_goal(buffers);
+    }
+    if ((flags & IORING_CQE_F_MORE) == 0) {
+        disarmed(receiver, result);
+        return;
+    }
+    if (receiver->pending >= PENDING_MAX)
+        coil_future_cancel(future); /* the rest stays in the socket, and holds the peer back */
+    if (future->waiter != NULL)
+        coil__task_wake(future->waiter);
+}
+
+static const struct coil_future_kind recv_kind = {
+    .name = "receive", .cancel = coil__op_cancel, .event = recv_event};
+
+/* Without rings of buffers in the kernel: one receive, into a buffer of the receiver's own. */
+static void private_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    struct coil_receiver *receiver = receiver_of(future);
+    struct coil__buffers *buffers = coil__core_here->buffers;
+    (void)flags;
+    buffers->table[receiver->own].len = (uint32_t)result;
+    if (result > 0)
+        append(buffers, receiver, receiver->own);
+    else
+        coil__buffers_release(buffers, receiver->own);
+    disarmed(receiver, result);
+}
+
+static const struct coil_future_kind private_kind = {
+    .name = "receive", .cancel = coil__op_cancel, .event = private_event};
+
+static void starved_cancel(struct coil_future *future)
+{
+    coil__list_remove(&receiver_of(future)->starved);
+    coil__future_complete(future, -ECANCELED);
+}
+
+static const struct coil_future_kind starved_kind = {
+    .name = "wait for a receive buffer", .cancel = starved_cancel};
+
+static void starve(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    if (coil__future_begin(&receiver->future, &starved_kind))
+        coil__list_append(&buffers->starved, &receiver->starved);
+}
+
+static void arm_multishot(struct coil_receiver *receiver)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &recv_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_recv_multishot(sqe, receiver->fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+    coil__op_fire_events(sqe, &receiver->future);
+}
+
+static void arm_private(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &private_kind);
+    if (sqe == NULL)
+        return;
+    receiver->own = coil__buffers_take(buffers);
+    io_uring_prep_recv(sqe, receiver->fd, coil__buffers_at(buffers, receiver->own), buffers->size,
+                       0);
+    coil__op_fire_events(sqe, &receiver->future);
+}
+
+static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    if (buffers->published == 0)
+        coil__buffers_publish(buffers); /* a recv armed against an empty ring fails at once */
+    if (buffers->published + buffers->free_count == 0)
+        starve(buffers, receiver);
+    else if (buffers->ring != NULL)
+        arm_multishot(receiver);
+    else
+        arm_private(buffers, receiver);
+}
+
+void coil_receiver_open(struct coil_receiver *receiver, int fd)
+{
+    coil__require(!coil__future_busy(&receiver->future), "coil_receiver_open: it is open already");
+    *receiver = (struct coil_receiver){.fd = fd, .state = RECEIVING};
+}
+
+/* Data that is there goes before the news that no more will come. */
+ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
+{
+    struct coil_task *task = coil__self();
+    struct coil__buffers *buffers = coil__buffers_of(coil__core_here);
+    if (buffers == NULL)
+        return -ENOMEM;
+    for (;;) { /* ends: each wait brings data, the end, or a cancellation */
+        if (__builtin_expect(task->cancelled, 0))
+            return coil__future_refuse(task);
+        if (receiver->pending > 0) {
+            uint16_t id = pop(buffers, receiver);
+            *data = coil__buffers_at(buffers, id);
+            return buffers->table[id].len;
+        }
+        if (receiver->state == ENDED)
+            return receiver->error;
+        if (!coil__future_busy(&receiver->future))
+            arm(buffers, receiver);
+        receiver->future.waiter = task;
+        task->waits_on = &receiver->future;
+        coil__task_park(task);
+        task->waits_on = NULL;
+        receiver->future.waiter = NULL;
+    }
+}
+
+void coil_buffer_release(const void *data)
+{
+    struct coil__buffers *buffers = coil__core_here != NULL ? coil__core_here->buffers : NULL;
+    coil__require(buffers != NULL, "coil_buffer_release: this core has lent no buffer");
+    size_t id = (size_t)((const char *)data - buffers->memory) / buffers->stride;
+    coil__buffers_release(buffers, id < buffers->count ? (uint16_t)id : COIL__BUFFER_NONE);
+}
+
+void coil_receiver_close(struct coil_receiver *receiver)
+{
+    if (coil__future_busy(&receiver->future)) {
+        coil_future_cancel(&receiver->future);
+        coil__future_wait_uncancellable(&receiver->future);
+    }
+    while (receiver->pending > 0) {
+        struct coil__buffers *buffers = coil__core_here->buffers;
+        coil__buffers_release(buffers, pop(buffers, receiver));
+    }
+    receiver->future.state = COIL__FUTURE_IDLE;
+    receiver->state = ENDED;
+    receiver->error = -EBADF;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How an operation becomes an entry of the ring:
+ *
+ *     struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind);
+ *     if (sqe == NULL)
+ *         return;
+ *     io_uring_prep_read(sqe, fd, buf, len, offset);
+ *     coil__op_fire(sqe, future);
+ */
+#ifndef COIL_RING_OP_H
+#define COIL_RING_OP_H
+
+#include "ring/ring.h"
+
+/* Asks the kernel to stop the operation: the `cancel` of every kind that is an entry. */
+void coil__op_cancel(struct coil_future *future);
+
+/* An entry for `future`, in flight from here on; NULL when the scope is cancelled. */
+static inline struct io_uring_sqe *coil__op_begin(struct coil_future *future,
+                                                  const struct coil_future_kind *kind)
+{
+    if (!coil__future_begin(future, kind))
+        return NULL;
+    struct coil__ring *ring = coil__ring_here;
+    ring->in_flight++;
+    return coil__ring_sqe(ring);
+}
+
+/* As above, also in a cancelled scope: for cleanup. */
+static inline struct io_uring_sqe *coil__op_begin_always(struct coil_future *future,
+                                                         const struct coil_future_kind *kind,
+                                                         struct coil_task *owner)
+{
+    coil__future_begin_always(future, kind, owner);
+    struct coil__ring *ring = coil__ring_here;
+    ring->in_flight++;
+    return coil__ring_sqe(ring);
+}
+
+/* Ties the filled entry to its future. After the prep function, which may clear user_data. */
+static inline void coil__op_fire(struct io_uring_sqe *sqe, struct coil_future *future)
+{
+    sqe->user_data = (uint64_t)(uintptr_t)future | COIL__TAG_FUTURE;
+}
+
+/* As above, for a kind with an `event` function. */
+static inline void coil__op_fire_events(struct io_uring_sqe *sqe, struct coil_future *future)
+{
+    sqe->user_data = (uint64_t)(uintptr_t)future | COIL__TAG_EVENT;
+}
+
+#endif

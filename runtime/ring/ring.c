@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What all drivers share: submitting, and handing completions to their futures. */
+#include "ring/ring.h"
+
+#include <string.h>
+
+__thread struct coil__ring *coil__ring_here;
+
+int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *driver,
+                    const struct coil__ring_options *options)
+{
+    memset(ring, 0, sizeof(*ring));
+    ring->driver = driver;
+    int err = driver->open(ring, options);
+    if (err < 0)
+        return err;
+    coil__ring_here = ring;
+    return 0;
+}
+
+void coil__ring_close(struct coil__ring *ring)
+{
+    coil__assert(ring->in_flight == 0); /* else the kernel may still write */
+    ring->driver->close(ring);
+    coil__ring_here = NULL;
+}
+
+/* A CQE, copied: the kernel's ends in a flexible array. */
+struct completion {
+    uint64_t user_data;
+    int32_t res;
+    uint32_t flags;
+};
+
+/* A completion that is not simply the end of one operation. */
+static void take_event(struct coil__ring *ring, struct completion cqe)
+{
+    if ((cqe.user_data & COIL__TAG_MASK) != COIL__TAG_EVENT)
+        return; /* a wake has done its work by ending the wait */
+    struct coil_future *future =
+        (struct coil_future *)(uintptr_t)(cqe.user_data & ~(uint64_t)COIL__TAG_MASK);
+    if ((cqe.flags & IORING_CQE_F_MORE) == 0)
+        ring->in_flight--;
+    future->kind->event(future, cqe.res, cqe.flags);
+}
+
+unsigned coil__ring_reap(struct coil__ring *ring)
+{
+    struct io_uring_cq *cq = &ring->uring.cq;
+    unsigned mask = *cq->kring_mask;
+    unsigned count = 0;
+    /* Each entry is copied out and given back before it is handed over, since an event may need
+     * an entry of a full SQ, and so come back here through coil__ring_flush(). */
+    for (; coil__ring_has_completions(ring); count++) {
+        unsigned head = *cq->khead;
+        const struct io_uring_cqe *entry = &cq->cqes[head & mask];
+        struct completion cqe = {entry->user_data, entry->res, entry->flags};
+        /* Release; pairs with the kernel's acquire: it may reuse the entry now. */
+        io_uring_smp_store_release(cq->khead, head + 1);
+        if (__builtin_expect((cqe.user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0)) {
+            take_event(ring, cqe);
+            continue;
+        }
+        ring->in_flight--;
+        struct coil_future *future = (struct coil_future *)(uintptr_t)cqe.user_data;
+        coil__future_complete(future, coil__op_result(future, cqe.res));
+    }
+    return count;
+}
+
+void coil__ring_flush(struct coil__ring *ring)
+{
+    while (coil__ring_unsubmitted(ring) == ring->sq_limit) {
+        int err = ring->driver->enter(ring, ring->sq_limit, 0, COIL_FOREVER);
+        coil__assert(err >= 0);
+        /* The kernel refuses entries only for lack of memory or of room for completions: what
+         * it needs is that we take some. */
+        if (coil__ring_unsubmitted(ring) == ring->sq_limit)
+            coil__ring_reap(ring);
+    }
+}
+
+void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline)
+{
+    int err = ring->driver->enter(ring, coil__ring_unsubmitted(ring), wait, deadline);
+    coil__assert(err >= 0);
+    coil__ring_reap(ring);
+}
+
+void coil__op_cancel(struct coil_future *future)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
+    uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = COIL__TAG_IGNORE;
+}

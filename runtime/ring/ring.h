@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only place that knows SQE and CQE. Operations fill entries of `uring`, in plain memory; a
+ * driver executes them once per turn, in enter(). Nothing above asks which driver that is.
+ */
+#ifndef COIL_RING_RING_H
+#define COIL_RING_RING_H
+
+#include "future/future.h"
+#include "ring/compat.h"
+
+#include <liburing.h>
+#include <sys/socket.h>
+
+struct coil__ring;
+
+/* What a core wants of its ring. */
+struct coil__ring_options {
+    unsigned entries;    /* SQ size; the CQ is 8 times as large */
+    const cpu_set_t *worker_cpus; /* where the kernel's worker threads may run; NULL: anywhere */
+    size_t worker_cpus_size;
+};
+
+/*
+ * A world in which entries are executed. Only enter() is on the path of an operation. Functions
+ * return 0 or more, or -errno. Those below the line are for what has no opcode everywhere.
+ */
+struct coil__ring_driver {
+    const char *name;
+
+    /* Makes the ring on the thread that will use it. A refusal is explained to the log. */
+    int (*open)(struct coil__ring *ring, const struct coil__ring_options *options);
+    void (*close)(struct coil__ring *ring);
+
+    /* Executes the `submit` new entries, then waits until `wait` completions are in the CQ or the
+     * deadline has passed. Interruption and timeout are no errors: callers look at the CQ. */
+    int (*enter)(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline);
+
+    /* Makes `target`'s enter() return soon, with a COIL__TAG_WAKE completion. */
+    void (*wake)(struct coil__ring *ring, struct coil__ring *target);
+
+    /* ---- */
+    coil_time (*now)(void);
+    int (*bind)(int fd, const struct sockaddr *addr, socklen_t addrlen);
+    int (*listen)(int fd, int backlog);
+    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
+    int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *addrlen);
+
+    /* Registers `entries` (a power of two) of shared receive buffers as group 0; the ring of their
+     * descriptions is the caller's, page-aligned. -EINVAL or -ENOSYS: not supported. */
+    int (*register_buffers)(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
+                            unsigned entries);
+    int (*unregister_buffers)(struct coil__ring *ring);
+};
+
+extern const struct coil__ring_driver coil__ring_kernel;
+
+/* What a completion's user_data says. Futures are aligned, so the low bits are free. */
+enum coil__tag {
+    COIL__TAG_FUTURE = 0, /* a future with one completion */
+    COIL__TAG_EVENT = 1,  /* a future whose kind takes every completion */
+    COIL__TAG_IGNORE = 2, /* nobody waits: a cancel, a doorbell's own completion */
+    COIL__TAG_WAKE = 3,   /* another core rang: look at the mailbox */
+    COIL__TAG_MASK = 3,
+};
+
+struct coil__ring {
+    struct io_uring uring;
+    const struct coil__ring_driver *driver;
+    unsigned sq_limit;      /* SQ entries */
+    unsigned in_flight;     /* futures whose final completion is to come */
+    unsigned enter_flags;   /* kernel driver: flags of every enter */
+    bool flags_tell;        /* IORING_SQ_TASKRUN tells when there is work: else always enter */
+    bool has_bind;          /* IORING_OP_BIND and LISTEN */
+    bool has_multishot_recv;
+    bool has_abs_timer;     /* the wait takes an instant, not a span */
+};
+
+/* Opens the ring with `driver` / closes it; nothing may be in flight. */
+int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *driver,
+                    const struct coil__ring_options *options);
+void coil__ring_close(struct coil__ring *ring);
+
+/* Makes room in a full SQ by submitting it. Runs no user code. */
+void coil__ring_flush(struct coil__ring *ring);
+
+/* Submits everything, waits for `wait` completions until `deadline` at most, and hands all that
+ * are there to their futures. */
+void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline);
+
+/* Hands the completions in the CQ to their futures, without entering. Returns how many. */
+unsigned coil__ring_reap(struct coil__ring *ring);
+
+/* The ring of the core this thread runs; NULL in other threads. */
+extern __thread struct coil__ring *coil__ring_here __attribute__((tls_model("initial-exec")));
+
+/* Entries filled and not consumed. The kernel moves the head only inside enter(). */
+static inline unsigned coil__ring_unsubmitted(const struct coil__ring *ring)
+{
+    return ring->uring.sq.sqe_tail - IO_URING_READ_ONCE(*ring->uring.sq.khead);
+}
+
+/* Whether completions are in the CQ. Acquire; pairs with the kernel's release of the tail. */
+static inline bool coil__ring_has_completions(const struct coil__ring *ring)
+{
+    return io_uring_smp_load_acquire(ring->uring.cq.ktail) != *ring->uring.cq.khead;
+}
+
+/* Whether the driver has work that only enter() will do. */
+static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
+{
+    return (IO_URING_READ_ONCE(*ring->uring.sq.kflags) &
+            (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+/* A worker thread that was told to stop says that it was interrupted. */
+static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
+{
+    bool stopped = result == -EINTR && future->state == COIL__FUTURE_CANCELLING;
+    return __builtin_expect(stopped, 0) ? -ECANCELED : result;
+}
+
+/* The next free entry, not cleared: the prep functions write all of it but user_data. */
+static inline struct io_uring_sqe *coil__ring_sqe(struct coil__ring *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    if (__builtin_expect(coil__ring_unsubmitted(ring) == ring->sq_limit, 0))
+        coil__ring_flush(ring);
+    return &sq->sqes[sq->sqe_tail++ & (ring->sq_limit - 1)];
+}
+
+#endif
