@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Guards the sink, and keeps one thread at a time in it. Nothing on the path of an operation
+/* Guards what follows, and keeps one thread at a time in it. Nothing on the path of an operation
  * speaks, so a lock does no harm here. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*sink_of_user)(const char *line);
+static bool explained; /* someone was first */
 
 /* One write, so that a line stays whole among those of other processes on the same stderr. */
 static void write_to_stderr(char *line)
@@ -48,5 +49,15 @@ void coil__log_to(void (*sink)(const char *line))
 {
     pthread_mutex_lock(&lock);
     sink_of_user = sink;
+    explained = false;
     pthread_mutex_unlock(&lock);
+}
+
+bool coil__log_first(void)
+{
+    pthread_mutex_lock(&lock);
+    bool first = !explained;
+    explained = true;
+    pthread_mutex_unlock(&lock);
+    return first;
 }

@@ -3,6 +3,8 @@
 #ifndef COIL_BASE_LOG_H
 #define COIL_BASE_LOG_H
 
+#include <stdbool.h>
+
 /* The longest line that arrives whole, without its end; the rest of a longer one is cut off. */
 enum { COIL__LOG_LINE = 480 };
 
@@ -13,5 +15,9 @@ void coil__log(const char *format, ...) __attribute__((format(printf, 1, 2), col
 /* Sends lines to `sink` from now on; NULL: to stderr. The sink gets "coil: ..." without the end of
  * the line, from whichever thread speaks but from one at a time, and must not speak itself. */
 void coil__log_to(void (*sink)(const char *line));
+
+/* Whether nobody asked since coil__log_to(), which begins and ends a run. All cores of a run fail
+ * together, as a rule: who is first explains it, at length. */
+bool coil__log_first(void);
 
 #endif

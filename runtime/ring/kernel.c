@@ -2,12 +2,14 @@
 /* The kernel driver: a real ring, set up through liburing and entered without detours. */
 #include "ring/kernel.h"
 
+#include "ring/refusal.h"
+
 #include "base/clock.h"
 #include "base/log.h"
-#include "ring/refusal.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -205,6 +207,22 @@ static int try_multishot_recv(struct coil__ring *ring)
     return 0;
 }
 
+/* The kernel lets a worker run on those of its CPUs that the core is pinned to as well, if there
+ * are any: with the core's own one among them it would be the only one. So that goes. */
+static cpu_set_t away_from_core(const struct coil__ring_options *options)
+{
+    size_t size = options->worker_cpus_size;
+    cpu_set_t own, wanted, away;
+    CPU_ZERO(&own);
+    CPU_ZERO(&wanted);
+    memcpy(&wanted, options->worker_cpus, size < sizeof(wanted) ? size : sizeof(wanted));
+    if (sched_getaffinity(0, sizeof(own), &own) < 0)
+        return wanted;
+    CPU_AND(&own, &own, &wanted);
+    CPU_XOR(&away, &own, &wanted);
+    return CPU_COUNT(&away) > 0 ? away : wanted;
+}
+
 /*
  * The kernel's workers for what can't be done asynchronously inherit the core's one CPU, where
  * they'd fight with the loop for it; and their number is bounded only by the processes of the user.
@@ -218,8 +236,8 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
     int err = io_uring_register_iowq_max_workers(&ring->uring, most);
     if (err < 0 || options->worker_cpus == NULL)
         return err;
-    return io_uring_register_iowq_aff(&ring->uring, options->worker_cpus_size,
-                                      options->worker_cpus);
+    cpu_set_t cpus = away_from_core(options);
+    return io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), &cpus);
 }
 
 static void kernel_close(struct coil__ring *ring)
@@ -232,6 +250,8 @@ static void kernel_close(struct coil__ring *ring)
 
 static void explain(const char *call, int err, unsigned entries)
 {
+    if (!coil__log_first())
+        return;
     struct coil__refusal_facts facts;
     coil__refusal_collect(&facts, call, -err, coil__kernel_ring_size(entries));
     coil__refusal_say(&facts);
@@ -282,8 +302,8 @@ static __attribute__((cold, noinline)) int enter_failed(struct coil__ring *ring,
 {
     if (result == -EINTR || result == -ETIME)
         return 0;
-    int again = io_uring_enter2((unsigned)ring->uring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL,
-                                0);
+    int again =
+        io_uring_enter2((unsigned)ring->uring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
     coil__require(result != -EEXIST && again != -EEXIST,
                   "ring used from another thread or after fork");
     coil__require(result != -EBADR && again != -EBADR,
@@ -310,16 +330,17 @@ static inline __attribute__((always_inline)) int enter_with(struct coil__ring *r
     }
 }
 
-/* With instants there is no clock to read: a deadline that has just passed ends the wait at once,
- * by the kernel's timer. */
+/* Given an instant, the kernel ends the wait at once when it has passed; given a span, we have to
+ * look at the clock anyway. */
 static int enter_until(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline)
 {
-    unsigned flags = IORING_ENTER_EXT_ARG;
+    unsigned flags = IORING_ENTER_EXT_ARG | COIL__ENTER_ABS_TIMER;
     coil_time time = deadline;
-    if (ring->has_abs_timer)
-        flags |= COIL__ENTER_ABS_TIMER;
-    else
-        time -= coil__clock_monotonic();
+    if (!ring->has_abs_timer) {
+        coil_time now = coil__clock_monotonic();
+        flags = IORING_ENTER_EXT_ARG;
+        time = deadline > now ? deadline - now : 0;
+    }
     if (time <= 0)
         return enter_with(ring, submit, 0, 0, NULL, 0);
     struct __kernel_timespec timespec = {.tv_sec = time / COIL_SEC, .tv_nsec = time % COIL_SEC};

@@ -202,7 +202,8 @@ static void say_facts(const struct coil__refusal_facts *facts)
 static void say_sysctl(const struct coil__refusal_facts *facts)
 {
     if (facts->sysctl_disabled == 1) {
-        coil__log("  likely cause: kernel.io_uring_disabled=1 keeps io_uring from the unprivileged");
+        coil__log(
+            "  likely cause: kernel.io_uring_disabled=1 keeps io_uring from the unprivileged");
         coil__log("  remedy: sysctl -w kernel.io_uring_disabled=0; or add this user to the group "
                   "that kernel.io_uring_group names");
         return;
@@ -218,7 +219,8 @@ static void say_memlock(const struct coil__refusal_facts *facts)
     uint64_t needed = facts->memlock_needed / 1024;
     coil__log("  likely cause: RLIMIT_MEMLOCK is used up or too low; the rings that others of this "
               "user have count as well");
-    coil__log("  remedy: ulimit -l %" PRIu64 "; LimitMEMLOCK= in the unit; --ulimit memlock= of the "
+    coil__log("  remedy: ulimit -l %" PRIu64
+              "; LimitMEMLOCK= in the unit; --ulimit memlock= of the "
               "container; or a lower COIL_RING_ENTRIES",
               needed > least / 8 ? needed * 8 : least);
 }

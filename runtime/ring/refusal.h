@@ -10,18 +10,18 @@
 
 /* All that the decision rests on. Collected from the process, or made up by a test. */
 struct coil__refusal_facts {
-    const char *call;        /* the system call that failed */
-    int error;               /* positive errno */
-    char release[64];        /* of the kernel */
-    int sysctl_disabled;     /* kernel.io_uring_disabled: 0, 1 or 2; -1: not there, or unreadable */
-    long sysctl_group;       /* kernel.io_uring_group; -1: none */
+    const char *call;    /* the system call that failed */
+    int error;           /* positive errno */
+    char release[64];    /* of the kernel */
+    int sysctl_disabled; /* kernel.io_uring_disabled: 0, 1 or 2; -1: not there, or unreadable */
+    long sysctl_group;   /* kernel.io_uring_group; -1: none */
     bool in_sysctl_group;
-    int seccomp_mode;        /* of this thread: 0 none, 2 filter; -1: unknown */
-    uid_t uid;               /* effective */
-    bool is_admin;           /* CAP_SYS_ADMIN, outside of user namespaces */
-    bool may_lock_memory;    /* CAP_IPC_LOCK, outside of user namespaces: RLIMIT_MEMLOCK is void */
-    uint64_t memlock_soft, memlock_hard;     /* bytes; UINT64_MAX: unlimited */
-    uint64_t memlock_needed;                 /* bytes, for one ring */
+    int seccomp_mode;     /* of this thread: 0 none, 2 filter; -1: unknown */
+    uid_t uid;            /* effective */
+    bool is_admin;        /* CAP_SYS_ADMIN, outside of user namespaces */
+    bool may_lock_memory; /* CAP_IPC_LOCK, outside of user namespaces: RLIMIT_MEMLOCK is void */
+    uint64_t memlock_soft, memlock_hard; /* bytes; UINT64_MAX: unlimited */
+    uint64_t memlock_needed;             /* bytes, for one ring */
     uint64_t nofile_soft, nofile_hard;
     uint64_t open_descriptors;
 };
