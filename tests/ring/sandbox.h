@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* A child process, or a thread, with fewer rights than the test. */
+#ifndef COIL_TESTS_RING_SANDBOX_H
+#define COIL_TESTS_RING_SANDBOX_H
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace coil_test {
+
+/* What came of a child: what it said to coil's log, and what its function returned. */
+struct Outcome {
+    int result;
+    std::string log;
+};
+
+/* Runs the function in a child process and waits for it. A child that dies fails the test. */
+Outcome run_in_child(const std::function<int()> &function);
+
+/* Makes the calling thread, and what it starts, get `error` from the system call `number`; with
+ * `arg1_min`, only if the second argument is at least that. There is no way back. Returns whether
+ * that was possible. */
+bool deny_system_call(long number, int error, uint32_t arg1_min = 0);
+
+/* Becomes an unprivileged user that nobody else is, with that RLIMIT_MEMLOCK in bytes: the
+ * account of locked memory is the user's. Only for a child of root. */
+void become_nobody(uint64_t memlock);
+
+bool is_root();
+
+} // namespace coil_test
+
+#endif
