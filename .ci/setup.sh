@@ -90,8 +90,8 @@ setup_group() {
 setup_entry() {
     local package=$1 why=$2
     shift 2
-    "$@" >/dev/null 2>&1 && return
-    case " ${setup_missing[*]} " in *" $package "*) return ;; esac
+    "$@" >/dev/null 2>&1 && return 0
+    case " ${setup_missing[*]} " in *" $package "*) return 0 ;; esac
     setup_missing+=("$package")
     setup_reasons+=("$(printf '  %-22s %s' "$package" "$why")")
 }

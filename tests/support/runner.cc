@@ -46,7 +46,16 @@ struct Running {
     pid_t pid;
     int output; /* a file in memory: a child left behind cannot hold it open against us */
     Clock::time_point started;
+    seconds limit;
     bool timed_out;
+};
+
+struct Options {
+    size_t jobs = 2;
+    seconds limit{0}; /* 0: limit_of() decides */
+    bool list = false;
+    std::string programs = COIL_TEST_LIST; /* a file with a program on each line */
+    std::vector<std::string> filters;
 };
 
 struct Counts {
@@ -133,10 +142,10 @@ void list_tests(const std::string &program, std::vector<Test> *tests)
     }
 }
 
-std::vector<Test> list_all_tests()
+std::vector<Test> list_all_tests(const std::string &programs)
 {
     std::vector<Test> tests;
-    std::ifstream list(COIL_TEST_LIST);
+    std::ifstream list(programs);
     std::string program;
     while (std::getline(list, program)) {
         if (!program.empty())
@@ -156,7 +165,7 @@ bool matches(const std::string &name, const std::vector<std::string> &filters)
     return filters.empty();
 }
 
-Clock::duration limit_of(const Test &test)
+seconds limit_of(const Test &test)
 {
     seconds limit = test.name.find("Slow") != std::string::npos ? kSlowLimit : kLimit;
     return COIL_TEST_SANITIZED ? limit * kSanitizedFactor : limit;
@@ -194,9 +203,9 @@ private:
     bool shown_;
 };
 
-Running start_test(const Test &test)
+Running start_test(const Test &test, seconds limit)
 {
-    Running running = {&test, 0, -1, Clock::now(), false};
+    Running running = {&test, 0, -1, Clock::now(), limit, false};
     running.pid = start_program({test.program, "--gtest_brief=1", "--gtest_filter=" + test.name},
                                 &running.output);
     return running;
@@ -252,7 +261,7 @@ void finish_test(const Running &running, int status, Counts *counts)
 void kill_overdue(std::list<Running> *running)
 {
     for (Running &one : *running) {
-        if (!one.timed_out && Clock::now() - one.started > limit_of(*one.test)) {
+        if (!one.timed_out && Clock::now() - one.started > one.limit) {
             one.timed_out = true;
             kill(-one.pid, SIGKILL);
             kill(one.pid, SIGKILL); /* it may not have reached its setpgid() */
@@ -280,7 +289,7 @@ Running wait_for_one(std::list<Running> *running, int *status)
     }
 }
 
-Counts run_tests(const std::vector<Test> &tests, size_t jobs)
+Counts run_tests(const std::vector<Test> &tests, const Options &options)
 {
     sigset_t child;
     sigemptyset(&child);
@@ -292,8 +301,11 @@ Counts run_tests(const std::vector<Test> &tests, size_t jobs)
     std::list<Running> running;
     size_t started = 0;
     while (started < tests.size() || !running.empty()) {
-        while (started < tests.size() && running.size() < jobs)
-            running.push_back(start_test(tests[started++]));
+        while (started < tests.size() && running.size() < options.jobs) {
+            const Test &test = tests[started++];
+            bool is_limited = options.limit > seconds(0);
+            running.push_back(start_test(test, is_limited ? options.limit : limit_of(test)));
+        }
         progress.show(started - running.size(), running.back().test->name);
         int status;
         Running ended = wait_for_one(&running, &status);
@@ -303,27 +315,28 @@ Counts run_tests(const std::vector<Test> &tests, size_t jobs)
     return counts;
 }
 
-struct Options {
-    size_t jobs = 2;
-    bool list = false;
-    std::vector<std::string> filters;
-};
-
 Options parse_options(int argc, char **argv)
 {
     static const option known[] = {
         {"jobs", required_argument, nullptr, 'j'},
+        {"limit", required_argument, nullptr, 's'},
         {"list", no_argument, nullptr, 'l'},
+        {"programs", required_argument, nullptr, 'p'},
         {},
     };
     Options options;
     for (int letter; (letter = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
         if (letter == 'l')
             options.list = true;
+        else if (letter == 'p')
+            options.programs = optarg;
         else if (letter == 'j' && atoi(optarg) > 0)
             options.jobs = size_t(atoi(optarg));
+        else if (letter == 's' && atoi(optarg) > 0)
+            options.limit = seconds(atoi(optarg));
         else {
-            fprintf(stderr, "usage: coil_test_runner [--jobs N] [--list] [FILTER...]\n");
+            fprintf(stderr, "usage: coil_test_runner [--jobs N] [--limit SECONDS] [--list]"
+                            " [--programs FILE] [FILTER...]\n");
             exit(2);
         }
     }
@@ -339,7 +352,7 @@ int main(int argc, char **argv)
     set_sanitizer_options();
 
     std::vector<Test> tests;
-    for (const Test &test : list_all_tests()) {
+    for (const Test &test : list_all_tests(options.programs)) {
         if (matches(test.name, options.filters))
             tests.push_back(test);
     }
@@ -349,7 +362,7 @@ int main(int argc, char **argv)
         return 0;
     }
 
-    Counts counts = run_tests(tests, options.jobs);
+    Counts counts = run_tests(tests, options);
     if (tests.empty())
         printf("no test matches\n");
     printf("%zu passed, %zu failed", counts.passed, counts.failed);
