@@ -22,7 +22,8 @@ struct coil__hooks_task {
 
 static inline void coil__hooks_thread(struct coil__hooks_task *self)
 {
-    /* ASan tells the bounds of a stack only to one who has left it: leave for one byte and return. */
+    /* ASan tells the bounds of a stack only to one who has left it: leave for one byte and return.
+     */
     const char elsewhere = 0;
     __sanitizer_start_switch_fiber(&self->fake_stack, &elsewhere, sizeof(elsewhere));
     __sanitizer_finish_switch_fiber(self->fake_stack, &self->bottom, &self->size);
@@ -60,8 +61,8 @@ static inline void coil__hooks_destroy(struct coil__hooks_task *hooks)
     __asan_unpoison_memory_region(hooks->bottom, hooks->size);
 }
 
-static inline __attribute__((always_inline)) void
-coil__hooks_leave(struct coil__hooks_task *from, struct coil__hooks_task *to)
+static inline __attribute__((always_inline)) void coil__hooks_leave(struct coil__hooks_task *from,
+                                                                    struct coil__hooks_task *to)
 {
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
 }

@@ -39,8 +39,8 @@ static inline void coil__hooks_destroy(struct coil__hooks_task *hooks)
 
 /* Inlined even without optimisation: the instrumented return of a function of its own would take a
  * frame off the shadow stack of `to`. */
-static inline __attribute__((always_inline)) void
-coil__hooks_leave(struct coil__hooks_task *from, struct coil__hooks_task *to)
+static inline __attribute__((always_inline)) void coil__hooks_leave(struct coil__hooks_task *from,
+                                                                    struct coil__hooks_task *to)
 {
     (void)from;
     __tsan_switch_to_fiber(to->fiber, 0);
