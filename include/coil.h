@@ -4,13 +4,13 @@
 #define COIL_H
 
 #include <coil/base.h>
-#include <coil/time.h>
-#include <coil/future.h>
-#include <coil/scope.h>
-#include <coil/runtime.h>
 #include <coil/fd.h>
 #include <coil/file.h>
+#include <coil/future.h>
 #include <coil/net.h>
 #include <coil/receiver.h>
+#include <coil/runtime.h>
+#include <coil/scope.h>
+#include <coil/time.h>
 
 #endif

@@ -12,11 +12,15 @@
 #ifdef __cplusplus
 #define COIL_BEGIN_DECLS extern "C" {
 #define COIL_END_DECLS }
-#define COIL_ZERO {}
+#define COIL_ZERO \
+    {}
 #else
 #define COIL_BEGIN_DECLS
 #define COIL_END_DECLS
-#define COIL_ZERO {0}
+#define COIL_ZERO \
+    {             \
+        0         \
+    }
 #endif
 
 /* The result carries an error: ignoring it is a warning. */

@@ -32,11 +32,13 @@ COIL_SUSPENDS int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen,
 void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
                        socklen_t *addrlen, int flags);
 
+/* Connects; -EINPROGRESS never surfaces. IORING_OP_CONNECT. */
 COIL_SUSPENDS int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
 void coil_connect_start(struct coil_future *future, int fd, const struct sockaddr *addr,
                         socklen_t addrlen);
 
-/* Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent. */
+/* Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent.
+ */
 COIL_SUSPENDS ssize_t coil_recv(int fd, void *buf, size_t len, int flags);
 COIL_SUSPENDS ssize_t coil_send(int fd, const void *buf, size_t len, int flags);
 COIL_SUSPENDS ssize_t coil_recvmsg(int fd, struct msghdr *message, int flags);
@@ -45,7 +47,8 @@ COIL_SUSPENDS ssize_t coil_sendmsg(int fd, const struct msghdr *message, int fla
 void coil_recv_start(struct coil_future *future, int fd, void *buf, size_t len, int flags);
 void coil_send_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags);
 void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *message, int flags);
-void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message, int flags);
+void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message,
+                        int flags);
 
 /* Receives until `len` bytes or the end of the stream. Returns the count, or the error. */
 COIL_SUSPENDS ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags);

@@ -17,17 +17,17 @@ COIL_BEGIN_DECLS
  * the environment variable named beside it is read; numbers there may end in K, M or G.
  */
 struct coil_options {
-    unsigned core_count;       /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
-    const char *cpus;          /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
-    unsigned ring_entries;     /* COIL_RING_ENTRIES: submission entries of a core (256) */
-    size_t stack_size;         /* COIL_STACK_SIZE: address space of a coroutine, half of it
-                                * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
-    int64_t spin_ns;           /* COIL_SPIN_NS, where 0 means off: how long a core looks out for
-                                * events before it sleeps. COIL_SPIN_OFF: not at all.
-                                * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
-    size_t recv_buffer_size;   /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
-    unsigned recv_buffer_count; /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
-                                * take memory only as data fills them (1024) */
+    unsigned core_count;     /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
+    const char *cpus;        /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
+    unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
+    size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
+                              * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
+    int64_t spin_ns;         /* COIL_SPIN_NS, where 0 means off: how long a core looks out for
+                              * events before it sleeps. COIL_SPIN_OFF: not at all.
+                              * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
+    size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
+    unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
+                                    * take memory only as data fills them (1024) */
     void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
 };
 

@@ -10,10 +10,10 @@ void coil__panic(const char *file, int line, const char *what) __attribute__((no
 extern const char *(*coil__panic_who)(void);
 
 /* An invariant of coil's own. */
-#define coil__assert(condition)                                 \
-    do {                                                        \
-        if (__builtin_expect(!(condition), 0))                  \
-            coil__panic(__FILE__, __LINE__, #condition);        \
+#define coil__assert(condition)                          \
+    do {                                                 \
+        if (__builtin_expect(!(condition), 0))           \
+            coil__panic(__FILE__, __LINE__, #condition); \
     } while (0)
 
 /* A rule for the caller, with the sentence that says which. */

@@ -9,7 +9,7 @@
 
 /* The struct that holds `pointer` as its `member`. */
 #define coil__container_of(pointer, type, member) \
-    ((type *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void coil__list_init(struct coil_link *list)
 {

@@ -92,7 +92,8 @@ void coil__buffers_publish(struct coil__buffers *buffers)
     while (buffers->published < buffers->publish_goal && buffers->free_count > 0) {
         uint16_t id = pop_free(buffers);
         /* Field by field: the ring's tail lies in the first entry's unused one. */
-        struct io_uring_buf *entry = &buffers->ring->bufs[buffers->ring_tail & (buffers->count - 1)];
+        struct io_uring_buf *entry =
+            &buffers->ring->bufs[buffers->ring_tail & (buffers->count - 1)];
         entry->addr = (uint64_t)(uintptr_t)coil__buffers_at(buffers, id);
         entry->len = (uint32_t)buffers->size;
         entry->bid = id;

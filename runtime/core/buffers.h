@@ -23,12 +23,12 @@ struct coil__buffers {
     size_t ring_size;
     char *memory;
     size_t memory_size;
-    size_t size, stride;     /* of one buffer; strides differ by a cache line from a power of two */
+    size_t size, stride; /* of one buffer; strides differ by a cache line from a power of two */
     unsigned count;
-    unsigned published;      /* in the ring and not filled */
+    unsigned published; /* in the ring and not filled */
     unsigned publish_goal;
     uint16_t ring_tail;
-    uint16_t free_first;     /* a chain through `next` */
+    uint16_t free_first; /* a chain through `next` */
     unsigned free_count;
     struct coil_link starved; /* receivers that wait for a buffer to be released */
     struct coil__buffer {

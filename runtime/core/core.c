@@ -2,8 +2,9 @@
 /* The turn: run what is ready, fire timers, enter the ring once, reap, read the mail. */
 #include "core/core.h"
 
-#include "base/clock.h"
 #include "core/buffers.h"
+#include "base/clock.h"
+#include "base/relax.h"
 
 #include <string.h>
 
@@ -81,15 +82,6 @@ static bool has_work(struct coil__core *core)
     return coil__sched_has_ready(&core->sched) || !coil__mpsc_empty(&core->mailbox.messages);
 }
 
-static inline void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
 static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 {
@@ -104,7 +96,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
             if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring) ||
                 !coil__mpsc_empty(&core->mailbox.messages))
                 break;
-            relax();
+            coil__relax();
         }
         enter_if_useful(core);
         if (has_work(core)) {

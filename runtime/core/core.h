@@ -5,9 +5,9 @@
 
 #include "core/mailbox.h"
 #include "core/spin.h"
+#include "ring/op.h"
 #include "future/scope.h"
 #include "future/timers.h"
-#include "ring/op.h"
 
 #include <coil/runtime.h>
 
@@ -21,11 +21,11 @@ struct coil__core {
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     unsigned id;
-    bool stopping;                /* the root is cancelled: no task will start any more */
-    bool counted;                 /* this core is among run->ended */
-    bool finished;                /* all cores are: the loop may end */
-    struct coil__message stop;    /* makes it stopping */
-    struct coil__message finish;  /* makes it finished */
+    bool stopping;               /* the root is cancelled: no task will start any more */
+    bool counted;                /* this core is among run->ended */
+    bool finished;               /* all cores are: the loop may end */
+    struct coil__message stop;   /* makes it stopping */
+    struct coil__message finish; /* makes it finished */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;

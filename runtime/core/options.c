@@ -105,8 +105,8 @@ static int resolve_spin(const struct coil_options *given, int64_t *spin_ns)
 {
     const char *text = getenv("COIL_SPIN_NS");
     bool from_environment = given->spin_ns == COIL_SPIN_ADAPTIVE && text != NULL && *text != '\0';
-    const struct number option = {"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE,
-                                  COIL_SPIN_OFF, COIL_SEC};
+    const struct number option = {"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE, COIL_SPIN_OFF,
+                                  COIL_SEC};
     int err = resolve_number(&option, spin_ns);
     if (err == 0 && from_environment && *spin_ns == 0)
         *spin_ns = COIL_SPIN_OFF; /* in the environment 0 means 0 */
@@ -164,8 +164,7 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
                                         (int64_t)stack_size_max},
                        &stack) < 0 ||
         resolve_number(&(struct number){"COIL_RECV_BUFFER_SIZE", (int64_t)given->recv_buffer_size,
-                                        (int64_t)recv_buffer_default, 64,
-                                        (int64_t)recv_buffer_max},
+                                        (int64_t)recv_buffer_default, 64, (int64_t)recv_buffer_max},
                        &buffer_size) < 0 ||
         resolve_number(&(struct number){"COIL_RECV_BUFFER_COUNT", given->recv_buffer_count,
                                         RECV_BUFFERS, 1, RECV_BUFFERS_MAX},

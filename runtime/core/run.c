@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_run(): what belongs to the whole process. */
-#include "base/clock.h"
-#include "base/log.h"
 #include "core/options.h"
 #include "core/worker.h"
 #include "coro/fault.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <signal.h>

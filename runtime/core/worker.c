@@ -6,8 +6,8 @@
  */
 #include "core/worker.h"
 
-#include "base/log.h"
 #include "coro/fault.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -129,7 +129,8 @@ static void *work(void *arg)
     struct crew *crew = worker->crew;
     struct coil__core *core = NULL;
     pin(worker);
-    int err = coil__fault_thread_open();
+    struct coil__fault_stack fault_stack;
+    int err = coil__fault_stack_open(&fault_stack);
     bool guarded = err == 0;
     if (guarded)
         err = open_core(worker, &core);
@@ -144,7 +145,7 @@ static void *work(void *arg)
         coil__core_close(core);
     free(core);
     if (guarded)
-        coil__fault_thread_close();
+        coil__fault_stack_close(&fault_stack);
     return NULL;
 }
 

@@ -2,8 +2,8 @@
 /* Sleeping, and giving way: the futures that need nothing but this core. */
 #include "future/timers.h"
 
-#include "base/clock.h"
 #include "future/future.h"
+#include "base/clock.h"
 
 __thread struct coil__timers *coil__timers_here;
 

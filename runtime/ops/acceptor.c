@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepting with one multishot operation, whose completions wait in a small array for their taker. */
+/* Accepting with one multishot operation, whose completions wait in a small array for their taker.
+ */
 #include "core/core.h"
 
 #include <coil/fd.h>
@@ -66,8 +67,7 @@ static void arm(struct coil_acceptor *acceptor)
     struct io_uring_sqe *sqe = coil__op_begin(&acceptor->future, &acceptor_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL,
-                                   acceptor->flags | SOCK_CLOEXEC);
+    io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL, acceptor->flags | SOCK_CLOEXEC);
     coil__op_fire_events(sqe, &acceptor->future);
 }
 

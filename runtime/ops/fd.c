@@ -122,8 +122,8 @@ int coil_poll(int fd, short events)
 }
 
 /*
- * The kernel keeps an operation going on a file whose descriptor is closed, so whoever waits for one
- * is let go first. The cancel goes before the close in the same submission, while the number
+ * The kernel keeps an operation going on a file whose descriptor is closed, so whoever waits for
+ * one is let go first. The cancel goes before the close in the same submission, while the number
  * still means this file.
  */
 void coil_close_start(struct coil_future *future, int fd)

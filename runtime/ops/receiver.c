@@ -2,8 +2,8 @@
 /*
  * Receiving through shared buffers. The receiver's one future is, in turn:
  *
- *     IDLE or DONE --arm--> in flight: the multishot recv, each of whose completions brings a buffer
- *     IDLE or DONE --starve--> in flight: the wait for anybody to release a buffer
+ *     IDLE or DONE --arm--> in flight: the multishot recv, each of whose completions brings a
+ * buffer IDLE or DONE --starve--> in flight: the wait for anybody to release a buffer
  */
 #include "core/buffers.h"
 
@@ -95,8 +95,8 @@ static void starved_cancel(struct coil_future *future)
     coil__future_complete(future, -ECANCELED);
 }
 
-static const struct coil_future_kind starved_kind = {
-    .name = "wait for a receive buffer", .cancel = starved_cancel};
+static const struct coil_future_kind starved_kind = {.name = "wait for a receive buffer",
+                                                     .cancel = starved_cancel};
 
 static void starve(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {

@@ -6,8 +6,8 @@
 #ifndef COIL_RING_RING_H
 #define COIL_RING_RING_H
 
-#include "future/future.h"
 #include "ring/compat.h"
+#include "future/future.h"
 
 #include <liburing.h>
 #include <sys/socket.h>
@@ -16,7 +16,7 @@ struct coil__ring;
 
 /* What a core wants of its ring. */
 struct coil__ring_options {
-    unsigned entries;    /* SQ size; the CQ is 8 times as large */
+    unsigned entries;             /* SQ size; the CQ is 8 times as large */
     const cpu_set_t *worker_cpus; /* where the kernel's worker threads may run; NULL: anywhere */
     size_t worker_cpus_size;
 };
@@ -67,13 +67,13 @@ enum coil__tag {
 struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
-    unsigned sq_limit;      /* SQ entries */
-    unsigned in_flight;     /* futures whose final completion is to come */
-    unsigned enter_flags;   /* kernel driver: flags of every enter */
-    bool flags_tell;        /* IORING_SQ_TASKRUN tells when there is work: else always enter */
-    bool has_bind;          /* IORING_OP_BIND and LISTEN */
+    unsigned sq_limit;    /* SQ entries */
+    unsigned in_flight;   /* futures whose final completion is to come */
+    unsigned enter_flags; /* kernel driver: flags of every enter */
+    bool flags_tell;      /* IORING_SQ_TASKRUN tells when there is work: else always enter */
+    bool has_bind;        /* IORING_OP_BIND and LISTEN */
     bool has_multishot_recv;
-    bool has_abs_timer;     /* the wait takes an instant, not a span */
+    bool has_abs_timer; /* the wait takes an instant, not a span */
 };
 
 /* Opens the ring with `driver` / closes it; nothing may be in flight. */
