@@ -84,7 +84,7 @@ void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_
         coil__hooks_create(&task->hooks, coil__stack_bottom(&sched->stacks, task),
                            coil__stack_size(&sched->stacks, task));
     }
-    task->context = make_fcontext((char *)task - copy_size,
-                                  coil__stack_size(&sched->stacks, task) - copy_size,
-                                  coil__task_entry);
+    task->context =
+        make_fcontext((char *)task - copy_size, coil__stack_size(&sched->stacks, task) - copy_size,
+                      coil__task_entry);
 }

@@ -13,10 +13,10 @@
 #ifndef COIL_CORO_TASK_H
 #define COIL_CORO_TASK_H
 
-#include "base/list.h"
 #include "coro/context.h"
 #include "coro/hooks.h"
 #include "coro/stack.h"
+#include "base/list.h"
 
 struct coil_future;
 struct coil_scope;
@@ -53,14 +53,14 @@ struct coil_task {
 /* The ready queues of one core, and its stacks. */
 struct coil__sched {
     struct coil_task *current;
-    struct coil_task *run;         /* this turn's, first to last */
-    unsigned budget;               /* resumes left in this turn */
-    struct coil_task *ready;       /* the next turn's */
-    struct coil_task **ready_tail; /* where the next one is linked */
+    struct coil_task *run;               /* this turn's, first to last */
+    unsigned budget;                     /* resumes left in this turn */
+    struct coil_task *ready;             /* the next turn's */
+    struct coil_task **ready_tail;       /* where the next one is linked */
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
-    size_t task_count;             /* started and not ended */
+    size_t task_count;                   /* started and not ended */
     struct coil__stacks stacks;
-    struct coil_task loop;         /* stands for the thread's own context */
+    struct coil_task loop; /* stands for the thread's own context */
 };
 
 /* The sched of the core this thread runs; NULL in other threads. */
@@ -175,8 +175,7 @@ static inline void coil__stacks_put(struct coil__stacks *stacks, struct coil_tas
  * has yet to set what `main` wants to find. NULL when there is no memory for a stack.
  */
 static inline struct coil_task *coil__task_start(struct coil__sched *sched,
-                                                 void (*main)(struct coil_task *),
-                                                 size_t copy_size)
+                                                 void (*main)(struct coil_task *), size_t copy_size)
 {
     struct coil_task *task = coil__stacks_get(&sched->stacks);
     if (task == NULL)
