@@ -35,15 +35,15 @@ std::set<std::string> list_symbols(const char *option)
     return parse_names(outcome.output);
 }
 
-/* Those of `defined` that are not coil's; sanitizers and gcov mark what they add. */
+/* Those of `defined` that are not coil's. Compilers, sanitizers and gcov mark what they add. */
 std::set<std::string> find_foreign(const std::set<std::string> &defined)
 {
     std::set<std::string> foreign;
     for (const std::string &name : defined) {
         bool is_ours = starts_with(name, "coil_");
-        bool is_instrument = starts_with(name, "__odr_asan") || starts_with(name, "__asan") ||
-                             starts_with(name, "__gcov");
-        if (!is_ours && !is_instrument)
+        bool is_tools = starts_with(name, "DW.ref.") || starts_with(name, "__odr_asan") ||
+                        starts_with(name, "__asan") || starts_with(name, "__gcov");
+        if (!is_ours && !is_tools)
             foreign.insert(name);
     }
     return foreign;
