@@ -3,8 +3,8 @@
  * The epoll echo server that coil stands beside: one thread, edge-triggered, so that a message
  * costs one recv, one send, and its share of an epoll_wait; no epoll_ctl after the accept.
  */
-#include "bare_server.h"
-#include "clock.h"
+#include "bare/server.h"
+#include "harness/clock.h"
 
 #include <err.h>
 #include <errno.h>

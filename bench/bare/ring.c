@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The ring of the bare liburing subjects, set up as coil sets up its own. */
-#include "bare_ring.h"
-#include "clock.h"
+#include "bare/ring.h"
+#include "harness/clock.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
 #ifndef BENCH_ECHO_CLIENT_H
 #define BENCH_ECHO_CLIENT_H
 
-#include "histogram.h"
+#include "harness/histogram.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * recv out of a provided-buffer ring, and a send straight from the buffer, which goes back to the
  * ring when the send has completed. One enter per turn, nothing allocated on the path.
  */
-#include "bare_ring.h"
-#include "bare_server.h"
+#include "bare/ring.h"
+#include "bare/server.h"
 
 #include <err.h>
 #include <errno.h>

@@ -10,9 +10,9 @@
  * server's CPU time and user-space time in nanoseconds, and the 50th, 99th and 99.9th percentile of
  * the latency in nanoseconds.
  */
-#include "clock.h"
-#include "cpu_meter.h"
-#include "echo_client.h"
+#include "harness/clock.h"
+#include "harness/cpu_meter.h"
+#include "load/echo_client.h"
 
 #include <err.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
  * connection, and one recv or one send in flight on it: the recv is armed again when the send has
  * completed, by which time the next message is often there. One enter per turn.
  */
-#include "bare_ring.h"
-#include "bare_server.h"
+#include "bare/ring.h"
+#include "bare/server.h"
 
 #include <err.h>
 #include <errno.h>

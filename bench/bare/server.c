@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the bare echo servers share: their options, their listener, and how they end. */
-#include "bare_server.h"
+#include "bare/server.h"
 
 #include <arpa/inet.h>
 #include <err.h>

@@ -14,7 +14,7 @@
  * way out is seen in user space, so the share errs upwards, by some 30 ns per system call.
  * Where perf events are forbidden, the ticks must do.
  */
-#include "cpu_meter.h"
+#include "harness/cpu_meter.h"
 
 #include <dirent.h>
 #include <linux/perf_event.h>

@@ -6,8 +6,8 @@
  * The stream on each connection is a fixed pattern, so that where bytes come back in the wrong
  * order or twice shows at the first one.
  */
-#include "echo_client.h"
-#include "clock.h"
+#include "load/echo_client.h"
+#include "harness/clock.h"
 
 #include <err.h>
 #include <errno.h>

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs coil as the subject of a benchmark, on the CPU where the others run. */
+#ifndef BENCH_COIL_SUBJECT_H
+#define BENCH_COIL_SUBJECT_H
+
+#include "harness/harness.h"
+
+#include <coil.h>
+
+/*
+ * Runs fn(arg) on one core of coil. Everything but the core's place comes from the environment.
+ * Returns NULL, or why it failed.
+ */
+const char *coil_subject_run(const struct window *window, coil_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the subjects of a benchmark in turn and keeps what they measure. */
+#include "harness/harness.h"
+#include "harness/clock.h"
+
+#include <err.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MS = 1000000 };
+
+/* Everything that the rounds of one case bring about. */
+struct rounds {
+    struct harness *harness;
+    const struct bench_case *bench_case;
+    double figures[SUBJECT_MAX][METRIC_MAX][ROUND_MAX];
+    bool out[SUBJECT_MAX];
+    char reason[SUBJECT_MAX][NOTE_SIZE]; /* why it is out */
+    unsigned done, far, unsettled;
+};
+
+static void drop_subject(struct rounds *rounds, unsigned subject, const char *reason)
+{
+    rounds->out[subject] = true;
+    snprintf(rounds->reason[subject], NOTE_SIZE, "%s", reason);
+}
+
+static void measure(struct rounds *rounds, unsigned subject, double figures[METRIC_MAX])
+{
+    const struct bench_case *bench_case = rounds->bench_case;
+    const struct harness *harness = rounds->harness;
+    int ms = harness->quick ? bench_case->quick_window_ms : bench_case->window_ms;
+    struct window window = {
+        .length_ns = (int64_t)ms * MS,
+        .cpu = harness->placement.server_cpu,
+        .point = bench_case->point,
+        .arg = bench_case->subjects[subject].arg,
+    };
+    harness_progress(harness, bench_case->name, "round %u, %s", rounds->done + 1,
+                     bench_case->subjects[subject].name);
+    placement_pin(harness->placement.server_cpu);
+    const char *failed = bench_case->subjects[subject].measure(&window, figures);
+    if (failed != NULL)
+        drop_subject(rounds, subject, failed);
+}
+
+/*
+ * As measure(), in a window before and after which the CPUs are as far apart as `wanted`. Windows
+ * that are not are thrown away as long as the budget lasts. Returns whether it was found.
+ */
+static bool measure_placed(struct rounds *rounds, unsigned subject, enum distance wanted,
+                           double figures[METRIC_MAX])
+{
+    struct harness *harness = rounds->harness;
+    const struct placement *placement = &harness->placement;
+    do {
+        int64_t start = clock_ns();
+        double before = placement_read(placement);
+        if (placement_distance(placement, before) == wanted) {
+            measure(rounds, subject, figures);
+            if (rounds->out[subject])
+                return true;
+            double after = placement_read(placement);
+            if (placement_agree(placement, before, after))
+                return true;
+        } else {
+            usleep(20000);
+        }
+        harness->placement_budget_ns -= clock_ns() - start;
+    } while (harness->placement_budget_ns > 0);
+    return false;
+}
+
+/* One turn of all subjects, all of them in the same placement. Returns whether that worked. */
+static bool take_placed_turn(struct rounds *rounds, enum distance wanted,
+                             double figures[SUBJECT_MAX][METRIC_MAX])
+{
+    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
+        if (!rounds->out[i] && !measure_placed(rounds, i, wanted, figures[i]))
+            return false;
+    }
+    return true;
+}
+
+static void take_turn(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
+{
+    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
+        if (!rounds->out[i])
+            measure(rounds, i, figures[i]);
+    }
+}
+
+/*
+ * Near is compared with near. When the machine does not offer that for a long time, a round is
+ * taken as the CPUs are; and when they do not stay so either, it counts all the same, and the
+ * table says so.
+ */
+static void take_round(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
+{
+    struct harness *harness = rounds->harness;
+    if (!rounds->bench_case->two_cpus) {
+        take_turn(rounds, figures);
+        return;
+    }
+    if (harness->placement_budget_ns > 0 && take_placed_turn(rounds, NEAR, figures))
+        return;
+    const struct placement *placement = &harness->placement;
+    enum distance now = placement_distance(placement, placement_read(placement));
+    rounds->far += now == FAR;
+    if (take_placed_turn(rounds, now, figures))
+        return;
+    rounds->unsettled++;
+    take_turn(rounds, figures);
+}
+
+static struct topic topic_of(const struct rounds *rounds, unsigned subject, const char *metric)
+{
+    struct topic topic;
+    snprintf(topic.bench, NAME_SIZE, "%s", rounds->harness->bench);
+    snprintf(topic.case_name, NAME_SIZE, "%s", rounds->bench_case->name);
+    snprintf(topic.subject, NAME_SIZE, "%s", rounds->bench_case->subjects[subject].name);
+    snprintf(topic.metric, NAME_SIZE, "%s", metric);
+    return topic;
+}
+
+static void add_figure(struct rounds *rounds, unsigned subject, unsigned metric)
+{
+    const struct metric *about = &rounds->bench_case->metrics[metric];
+    if (isnan(rounds->figures[subject][metric][0]))
+        return;
+    double sorted[ROUND_MAX];
+    memcpy(sorted, rounds->figures[subject][metric], sizeof(sorted));
+    struct figure figure = {
+        .topic = topic_of(rounds, subject, about->name),
+        .higher_is_better = about->higher_is_better,
+        .value = spread_of(sorted, rounds->done),
+    };
+    snprintf(figure.unit, NAME_SIZE, "%s", about->unit);
+    results_add_figure(&rounds->harness->results, &figure);
+}
+
+static void add_ratio(struct rounds *rounds, unsigned coil, unsigned other, unsigned metric)
+{
+    const struct metric *about = &rounds->bench_case->metrics[metric];
+    double ratios[ROUND_MAX];
+    unsigned count = 0;
+    for (unsigned round = 0; round < rounds->done; round++) {
+        double ours = rounds->figures[coil][metric][round];
+        double theirs = rounds->figures[other][metric][round];
+        if (ours > 0 && theirs > 0)
+            ratios[count++] = about->higher_is_better ? ours / theirs : theirs / ours;
+    }
+    if (count == 0)
+        return;
+    struct ratio ratio = {
+        .topic = topic_of(rounds, other, about->name),
+        .value = spread_of(ratios, count),
+    };
+    results_add_ratio(&rounds->harness->results, &ratio);
+}
+
+static void add_results(struct rounds *rounds)
+{
+    const struct bench_case *bench_case = rounds->bench_case;
+    int coil = -1;
+    for (unsigned i = 0; i < bench_case->subject_count; i++) {
+        if (rounds->out[i])
+            harness_note(rounds->harness, bench_case->name, bench_case->subjects[i].name,
+                         "skipped: %s", rounds->reason[i]);
+        else if (strcmp(bench_case->subjects[i].name, "coil") == 0)
+            coil = (int)i;
+    }
+    for (unsigned metric = 0; metric < bench_case->metric_count; metric++) {
+        for (unsigned i = 0; i < bench_case->subject_count; i++) {
+            if (rounds->out[i])
+                continue;
+            add_figure(rounds, i, metric);
+            if (coil >= 0 && (int)i != coil)
+                add_ratio(rounds, (unsigned)coil, i, metric);
+        }
+    }
+    if (rounds->far > 0)
+        harness_note(rounds->harness, bench_case->name, "",
+                     "in %u of %u rounds the CPUs were far apart", rounds->far, rounds->done);
+    if (rounds->unsettled > 0)
+        harness_note(rounds->harness, bench_case->name, "",
+                     "in %u of %u rounds the CPUs moved meanwhile: do not trust this one",
+                     rounds->unsettled, rounds->done);
+}
+
+void harness_case(struct harness *harness, const struct bench_case *bench_case)
+{
+    if (!harness_wants(harness, bench_case->name))
+        return;
+    struct rounds *rounds = calloc(1, sizeof(*rounds));
+    if (rounds == NULL)
+        errx(1, "no memory");
+    rounds->harness = harness;
+    rounds->bench_case = bench_case;
+    for (unsigned i = 0; i < bench_case->subject_count; i++) {
+        if (bench_case->subjects[i].skipped != NULL)
+            drop_subject(rounds, i, bench_case->subjects[i].skipped);
+    }
+
+    unsigned count = bench_case->rounds != 0 ? bench_case->rounds : harness->rounds;
+    for (; rounds->done < count; rounds->done++) {
+        double figures[SUBJECT_MAX][METRIC_MAX] = {0};
+        take_round(rounds, figures);
+        for (unsigned i = 0; i < bench_case->subject_count; i++) {
+            for (unsigned k = 0; k < bench_case->metric_count; k++)
+                rounds->figures[i][k][rounds->done] = figures[i][k];
+        }
+    }
+    harness_progress(harness, bench_case->name, "done");
+    add_results(rounds);
+    free(rounds);
+}
