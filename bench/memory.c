@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What memory does a parked coroutine take, with a million of them on one core?
+ * What memory does a parked coroutine take, with a million of them on one core? (--quick: 100,000.)
  *
- * Resident memory and page tables, and memory areas: what all of them added to the process, which
- * is a process of its own so that nothing else is in it. Beside: as many slots of the same size in
- * one mapping, of each one page touched, which is the least that a stack can be. Not measured: the
- * stacks of coroutines that have called deeply, which keep the pages that they touched.
+ * Resident memory and page tables that they added to a process of their own, and how many memory
+ * areas (VMAs) that process then has. Beside: as many slots of the same size in one mapping, of each
+ * one page touched, which is the least that a stack can be. Not measured: the stacks of coroutines
+ * that have called deeply, which keep the pages that they touched.
  */
 #include "harness/coil_subject.h"
+#include "harness/footprint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,60 +19,32 @@
 
 enum {
     COROUTINES = 1000000,
+    QUICK_COROUTINES = 100000,
     SLOT_SIZE = 128 * 1024, /* coil's default */
-    NEEDED_KIB = 6 * 1024 * 1024,
 };
+
+static unsigned coroutines = COROUTINES;
 
 /* What the process has at one moment. */
 struct footprint {
     double bytes, areas;
 };
 
-/* The number after `key` in a file of lines like "VmRSS:  1234 kB"; 0 when it is not there. */
-static double read_kib(const char *path, const char *key)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    char line[256];
-    double kib = 0;
-    while (fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0)
-            kib = strtod(line + strlen(key), NULL);
-    }
-    fclose(file);
-    return kib;
-}
-
-static double count_areas(void)
-{
-    FILE *file = fopen("/proc/self/maps", "re");
-    if (file == NULL)
-        return 0;
-    double areas = 0;
-    int c;
-    while ((c = getc(file)) != EOF)
-        areas += c == '\n';
-    fclose(file);
-    return areas;
-}
-
 static struct footprint take_footprint(void)
 {
-    const char *status = "/proc/self/status";
     return (struct footprint){
-        .bytes = (read_kib(status, "VmRSS:") + read_kib(status, "VmPTE:")) * 1024,
-        .areas = count_areas(),
+        .bytes = footprint_bytes(getpid()),
+        .areas = footprint_areas(getpid()),
     };
 }
 
-/* What was added since `before`: bytes for each coroutine, areas for all. */
+/* The bytes that were added since `before`, for each coroutine; and all areas. */
 static struct footprint growth(const struct footprint *before)
 {
     struct footprint now = take_footprint();
     return (struct footprint){
-        .bytes = (now.bytes - before->bytes) / COROUTINES,
-        .areas = now.areas - before->areas,
+        .bytes = (now.bytes - before->bytes) / coroutines,
+        .areas = now.areas,
     };
 }
 
@@ -91,7 +64,7 @@ static int coil_main(void *arg)
     if (result == 0)
         result = coil_yield();
     struct footprint before = take_footprint();
-    for (unsigned i = 0; i < COROUTINES && result == 0; i++)
+    for (unsigned i = 0; i < coroutines && result == 0; i++)
         result = coil_spawn(&scope, park, NULL);
     if (result == 0)
         result = coil_sleep(0); /* all of them run up to where they park */
@@ -100,52 +73,50 @@ static int coil_main(void *arg)
     return coil_scope_close(&scope, result);
 }
 
-static const char *coil_footprint(const struct window *window, struct footprint *footprint)
+static int coil_footprint(const struct window *window, struct footprint *footprint)
 {
     return coil_subject_run(window, coil_main, footprint);
 }
 
 /* --- bare --------------------------------------------------------------------------------- */
 
-static const char *bare_footprint(const struct window *window, struct footprint *footprint)
+static int bare_footprint(const struct window *window, struct footprint *footprint)
 {
     (void)window;
     struct footprint before = take_footprint();
-    size_t size = (size_t)COROUTINES * SLOT_SIZE;
+    size_t size = (size_t)coroutines * SLOT_SIZE;
     char *slots = mmap(NULL, size, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (slots == MAP_FAILED)
-        return strerror(errno);
+        return -errno;
     madvise(slots, size, MADV_NOHUGEPAGE);
-    for (size_t i = 1; i <= COROUTINES; i++)
+    for (size_t i = 1; i <= coroutines; i++)
         slots[i * SLOT_SIZE - 1] = 1;
     *footprint = growth(&before);
-    return NULL;
+    return 0;
 }
 
 /* --- subjects ----------------------------------------------------------------------------- */
 
-typedef const char *footprint_fn(const struct window *window, struct footprint *footprint);
+typedef int footprint_fn(const struct window *window, struct footprint *footprint);
 
 /* What the process of a subject reports. */
 struct report {
     struct footprint footprint;
-    char failed[NOTE_SIZE];
+    int result;
 };
 
 /* Takes the footprint in a process of its own. */
 static const char *measure(const struct window *window, footprint_fn *take,
                            double figures[METRIC_MAX])
 {
-    static struct report report;
+    struct report report = {0};
     int ends[2];
     if (pipe(ends) < 0)
         return strerror(errno);
     pid_t pid = fork();
     if (pid == 0) {
-        memset(&report, 0, sizeof(report));
-        const char *failed = take(window, &report.footprint);
-        snprintf(report.failed, sizeof(report.failed), "%s", failed != NULL ? failed : "");
+        report.result = take(window, &report.footprint);
         ssize_t written = write(ends[1], &report, sizeof(report));
         _exit(written == sizeof(report) ? 0 : 1);
     }
@@ -157,7 +128,7 @@ static const char *measure(const struct window *window, footprint_fn *take,
         return "its process died";
     figures[0] = report.footprint.bytes;
     figures[1] = report.footprint.areas;
-    return report.failed[0] != '\0' ? report.failed : NULL;
+    return harness_reason(report.result);
 }
 
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
@@ -174,20 +145,23 @@ int main(int argc, char **argv)
 {
     static const struct metric metrics[] = {
         {.name = "RSS and page tables per coroutine", .unit = "bytes"},
-        {.name = "memory areas in total", .unit = "areas"},
+        {.name = "memory areas of the process", .unit = "areas"},
     };
     struct harness harness;
     harness_open(&harness, argc, argv, "memory",
                  "What memory does a parked coroutine take, with a million of them on one core?");
-    const char *skipped = read_kib("/proc/meminfo", "MemAvailable:") < NEEDED_KIB
-                              ? "it takes 6 GiB of free memory"
-                              : NULL;
+    const char *skipped =
+        footprint_available() < 6.0 * (1 << 30) ? "it takes 6 GiB of free memory" : NULL;
+    if (harness.quick)
+        coroutines = QUICK_COROUTINES;
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "%u parked coroutines", coroutines);
     const struct subject subjects[] = {
         {.name = "coil", .measure = measure_coil, .skipped = skipped},
         {.name = "one_page_each", .measure = measure_bare, .skipped = skipped},
     };
     harness_case(&harness, &(struct bench_case){
-                               .name = "1000000 parked coroutines",
+                               .name = name,
                                .metrics = metrics,
                                .metric_count = 2,
                                .subjects = subjects,

@@ -133,7 +133,8 @@ static int bare_batch(struct io_uring *ring, struct operation *operations, unsig
         return submitted;
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0;
-    io_uring_for_each_cqe (ring, head, cqe) {
+    io_uring_for_each_cqe(ring, head, cqe)
+    {
         ((struct operation *)io_uring_cqe_get_data(cqe))->result = cqe->res;
         seen++;
     }
@@ -161,23 +162,22 @@ static int bare_loop(struct nops *nops)
 
 /* --- subjects ----------------------------------------------------------------------------- */
 
-typedef const char *run_fn(const struct window *window, struct nops *nops);
+typedef int run_fn(const struct window *window, struct nops *nops);
 
-static const char *run_one_coroutine(const struct window *window, struct nops *nops)
+static int run_one_coroutine(const struct window *window, struct nops *nops)
 {
     return coil_subject_run(window, one_coroutine, nops);
 }
 
-static const char *run_many_coroutines(const struct window *window, struct nops *nops)
+static int run_many_coroutines(const struct window *window, struct nops *nops)
 {
     return coil_subject_run(window, many_coroutines, nops);
 }
 
-static const char *run_bare(const struct window *window, struct nops *nops)
+static int run_bare(const struct window *window, struct nops *nops)
 {
     (void)window;
-    int result = bare_loop(nops);
-    return result < 0 ? strerror(-result) : NULL;
+    return bare_loop(nops);
 }
 
 /* A way to have N in flight. The first subject is coil. */
@@ -203,10 +203,9 @@ static const char *measure(const struct window *window, run_fn *run, double figu
         .in_flight = ((const struct point *)window->point)->in_flight,
         .length_ns = window->length_ns,
     };
-    const char *failed = run(window, &nops);
-    if (failed == NULL)
-        figures[0] = (double)nops.elapsed_ns / (double)nops.count;
-    return failed;
+    int result = run(window, &nops);
+    figures[0] = (double)nops.elapsed_ns / (double)nops.count;
+    return harness_reason(result);
 }
 
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
@@ -228,8 +227,7 @@ static const char *count_instructions(const struct window *window, const char *s
     char self[4096], in_flight[16], count[16];
     int64_t instructions[2];
     process_beside(self, sizeof(self), "nop");
-    snprintf(in_flight, sizeof(in_flight), "%u",
-             ((const struct point *)window->point)->in_flight);
+    snprintf(in_flight, sizeof(in_flight), "%u", ((const struct point *)window->point)->in_flight);
     for (int i = 0; i < 2; i++) {
         snprintf(count, sizeof(count), "%d", COUNTED << i);
         const char *const argv[] = {self, "--count", subject, in_flight, count, NULL};
@@ -263,10 +261,10 @@ static int run_counted(char **argv)
     run_fn *run = strcmp(argv[2], "one") == 0    ? run_one_coroutine
                   : strcmp(argv[2], "many") == 0 ? run_many_coroutines
                                                  : run_bare;
-    const char *failed = run(&window, &nops);
-    if (failed != NULL)
-        fprintf(stderr, "nop: %s\n", failed);
-    return failed != NULL;
+    int result = run(&window, &nops);
+    if (result < 0)
+        fprintf(stderr, "nop: %s\n", strerror(-result));
+    return result < 0;
 }
 
 static void measure_instructions(struct harness *harness, struct bench_case *bench_case)

@@ -89,11 +89,11 @@ static inline bool go_on(struct reads *reads)
     return !reads->stop;
 }
 
-static const char *report(const struct reads *reads, double figures[METRIC_MAX])
+static const char *report(const struct reads *reads, int result, double figures[METRIC_MAX])
 {
     figures[0] = (double)reads->count * 1e9 / (double)reads->elapsed_ns;
     figures[1] = (double)reads->cpu_ns / (double)reads->count;
-    return NULL;
+    return harness_reason(result);
 }
 
 /* --- coil --------------------------------------------------------------------------------- */
@@ -134,8 +134,7 @@ static int coil_main(void *arg)
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
 {
     struct reads reads = prepare(window);
-    const char *failed = coil_subject_run(window, coil_main, &reads);
-    return failed != NULL ? failed : report(&reads, figures);
+    return report(&reads, coil_subject_run(window, coil_main, &reads), figures);
 }
 
 /* --- bare liburing ------------------------------------------------------------------------ */
@@ -164,7 +163,8 @@ static int bare_loop(struct io_uring *ring, struct reads *reads, bool fixed)
             return result;
         struct io_uring_cqe *cqe;
         unsigned head, seen = 0;
-        io_uring_for_each_cqe (ring, head, cqe) {
+        io_uring_for_each_cqe(ring, head, cqe)
+        {
             seen++;
             if (cqe->res != READ_SIZE)
                 return cqe->res < 0 ? cqe->res : -EIO;
@@ -178,14 +178,13 @@ static int bare_loop(struct io_uring *ring, struct reads *reads, bool fixed)
     return 0;
 }
 
-static const char *measure_ring(const struct window *window, bool fixed,
-                                double figures[METRIC_MAX])
+static const char *measure_ring(const struct window *window, bool fixed, double figures[METRIC_MAX])
 {
     struct reads reads = prepare(window);
     struct io_uring ring;
     int result = bare_ring_open(&ring, 256, 4096);
     if (result < 0)
-        return strerror(-result);
+        return harness_reason(result);
     if (fixed) {
         const struct iovec memory = {.iov_base = buffers, .iov_len = sizeof(buffers)};
         result = io_uring_register_buffers(&ring, &memory, 1);
@@ -198,7 +197,7 @@ static const char *measure_ring(const struct window *window, bool fixed,
         end(&reads);
     }
     io_uring_queue_exit(&ring);
-    return result < 0 ? strerror(-result) : report(&reads, figures);
+    return report(&reads, result, figures);
 }
 
 static const char *measure_bare(const struct window *window, double figures[METRIC_MAX])
@@ -222,7 +221,7 @@ static const char *measure_pread(const struct window *window, double figures[MET
             return "pread failed";
     } while (go_on(&reads));
     end(&reads);
-    return report(&reads, figures);
+    return report(&reads, 0, figures);
 }
 
 /* The eighth of the fields that fio's terse output separates by semicolons. */
@@ -253,10 +252,29 @@ static const char *measure_fio(const struct window *window, double figures[METRI
     FIO_OPTION(size, "--size=%zu", point->file_size);
     FIO_OPTION(cpu, "--cpus_allowed=%d", window->cpu);
     const char *const argv[] = {
-        "fio", "--name=read", file, "--rw=randread", "--bs=4k", "--direct=1", "--thread",
-        "--ioengine=io_uring", depth, submit, complete, "--iodepth_batch_complete_min=1",
-        "--time_based", runtime, size, cpu, "--norandommap", "--randrepeat=0", "--gtod_reduce=1",
-        "--invalidate=0", "--allow_file_create=0", "--output-format=terse", "--terse-version=3",
+        "fio",
+        "--name=read",
+        file,
+        "--rw=randread",
+        "--bs=4k",
+        "--direct=1",
+        "--thread",
+        "--ioengine=io_uring",
+        depth,
+        submit,
+        complete,
+        "--iodepth_batch_complete_min=1",
+        "--time_based",
+        runtime,
+        size,
+        cpu,
+        "--norandommap",
+        "--randrepeat=0",
+        "--gtod_reduce=1",
+        "--invalidate=0",
+        "--allow_file_create=0",
+        "--output-format=terse",
+        "--terse-version=3",
         NULL,
     };
     struct process fio;

@@ -89,10 +89,9 @@ static const char *measure_coil(const struct window *window, double figures[METR
 {
     struct spawns spawns = {.length_ns = window->length_ns};
     bool cold = *(const bool *)window->point;
-    const char *failed = coil_subject_run(window, cold ? cold_main : hot_main, &spawns);
-    if (failed == NULL)
-        figures[0] = ns_per_spawn(&spawns);
-    return failed;
+    int result = coil_subject_run(window, cold ? cold_main : hot_main, &spawns);
+    figures[0] = ns_per_spawn(&spawns);
+    return harness_reason(result);
 }
 
 /* --- bare fcontext ------------------------------------------------------------------------ */

@@ -41,12 +41,12 @@ static double ns_per_yield(void)
 }
 
 /* A call that the compiler can neither inline nor turn into a jump. */
-#define CALL_DEEPER(name, callee)             \
-    __attribute__((noinline)) int name(void)  \
-    {                                         \
-        int result = callee();                \
-        __asm__ volatile("" : "+r"(result));  \
-        return result;                        \
+#define CALL_DEEPER(name, callee)            \
+    __attribute__((noinline)) int name(void) \
+    {                                        \
+        int result = callee();               \
+        __asm__ volatile("" : "+r"(result)); \
+        return result;                       \
     }
 
 /* Runs `turns` turns of the coroutine that calls it. */
@@ -74,10 +74,9 @@ static inline __attribute__((always_inline)) void lead(int (*yield)(void))
 
 /* --- coil --------------------------------------------------------------------------------- */
 
-static CALL_DEEPER(coil_depth_2, coil_yield)
-static CALL_DEEPER(coil_depth_3, coil_depth_2)
+static CALL_DEEPER(coil_depth_2, coil_yield) static CALL_DEEPER(coil_depth_3, coil_depth_2)
 
-static int coil_leader(void *arg)
+    static int coil_leader(void *arg)
 {
     (void)arg;
     if (run.depth == 1)
@@ -135,11 +134,10 @@ __attribute__((noinline)) static int bare_yield(void)
     return 0;
 }
 
-static CALL_DEEPER(bare_depth_2, bare_yield)
-static CALL_DEEPER(bare_depth_3, bare_depth_2)
+static CALL_DEEPER(bare_depth_2, bare_yield) static CALL_DEEPER(bare_depth_3, bare_depth_2)
 
-/* Where each fiber begins: somebody jumped here in place of returning from his own jump. */
-static void begin(struct transfer from)
+    /* Where each fiber begins: somebody jumped here in place of returning from his own jump. */
+    static void begin(struct transfer from)
 {
     ((struct fiber *)from.data)->context = from.context;
 }
@@ -205,8 +203,8 @@ static void echo_jumps(struct transfer from)
 static void round_trips(void)
 {
     char *stacks = map_stacks();
-    struct transfer other = {
-        .context = make_fcontext(stacks + STACK_SIZE, STACK_SIZE / 2, echo_jumps)};
+    struct transfer other = {.context =
+                                 make_fcontext(stacks + STACK_SIZE, STACK_SIZE / 2, echo_jumps)};
     int64_t start = clock_ns();
     do {
         for (unsigned i = 0; i < CHUNK * 32; i++)
@@ -232,9 +230,9 @@ static void prepare(const struct window *window, unsigned count)
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
 {
     prepare(window, ((const struct point *)window->point)->coroutines);
-    const char *failed = coil_subject_run(window, coil_main, NULL);
+    int result = coil_subject_run(window, coil_main, NULL);
     figures[0] = ns_per_yield();
-    return failed;
+    return harness_reason(result);
 }
 
 static const char *measure_bare(const struct window *window, double figures[METRIC_MAX])

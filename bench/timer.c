@@ -135,10 +135,9 @@ static double ns_per_step(const struct steps *steps)
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
 {
     struct steps steps = prepare(window);
-    const char *failed = coil_subject_run(window, coil_main, &steps);
-    if (failed == NULL)
-        figures[0] = ns_per_step(&steps);
-    return failed;
+    int result = coil_subject_run(window, coil_main, &steps);
+    figures[0] = ns_per_step(&steps);
+    return harness_reason(result);
 }
 
 static const char *measure_wheel(const struct window *window, double figures[METRIC_MAX])
@@ -180,8 +179,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         size_t live;
-    } points[] = {{"1k live timers", 1000}, {"100k live timers", 100000},
-                  {"1M live timers", 1000000}};
+    } points[] = {
+        {"1k live timers", 1000}, {"100k live timers", 100000}, {"1M live timers", 1000000}};
 
     struct harness harness;
     harness_open(&harness, argc, argv, "timer",

@@ -66,7 +66,7 @@ static int coil_main(void *arg)
     return 0;
 }
 
-static const char *coil_writes(const struct window *window, struct writes *writes)
+static int coil_writes(const struct window *window, struct writes *writes)
 {
     return coil_subject_run(window, coil_main, writes);
 }
@@ -85,7 +85,8 @@ static int ring_write(struct io_uring *ring, const struct writes *writes)
         return result;
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0;
-    io_uring_for_each_cqe (ring, head, cqe) {
+    io_uring_for_each_cqe(ring, head, cqe)
+    {
         if (cqe->res < 0)
             result = cqe->res;
         seen++;
@@ -94,36 +95,36 @@ static int ring_write(struct io_uring *ring, const struct writes *writes)
     return seen == 2 ? result : -EIO;
 }
 
-static const char *ring_writes(const struct window *window, struct writes *writes)
+static int ring_writes(const struct window *window, struct writes *writes)
 {
     (void)window;
     struct io_uring ring;
     int result = bare_ring_open(&ring, 256, 4096);
     if (result < 0)
-        return strerror(-result);
+        return result;
     begin(writes);
     do
         result = ring_write(&ring, writes);
     while (result >= 0 && go_on(writes));
     io_uring_queue_exit(&ring);
-    return result < 0 ? strerror(-result) : NULL;
+    return result;
 }
 
-static const char *system_call_writes(const struct window *window, struct writes *writes)
+static int system_call_writes(const struct window *window, struct writes *writes)
 {
     (void)window;
     begin(writes);
     do {
         if (pwrite(writes->fd, block, WRITE_SIZE, writes->offset) != WRITE_SIZE ||
             fdatasync(writes->fd) < 0)
-            return strerror(errno);
+            return -errno;
     } while (go_on(writes));
-    return NULL;
+    return 0;
 }
 
 /* --- subjects ----------------------------------------------------------------------------- */
 
-typedef const char *writes_fn(const struct window *window, struct writes *writes);
+typedef int writes_fn(const struct window *window, struct writes *writes);
 
 /* Every window has a new file, so that none finds the state that another one left. */
 static const char *measure(const struct window *window, writes_fn *write_on,
@@ -135,11 +136,10 @@ static const char *measure(const struct window *window, writes_fn *write_on,
         .end = append ? -1 : EXISTING_SIZE,
         .length_ns = window->length_ns,
     };
-    const char *failed = write_on(window, &writes);
+    int result = write_on(window, &writes);
     close(writes.fd);
-    if (failed == NULL)
-        figures[0] = (double)writes.count * 1e9 / (double)writes.elapsed_ns;
-    return failed;
+    figures[0] = (double)writes.count * 1e9 / (double)writes.elapsed_ns;
+    return harness_reason(result);
 }
 
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])

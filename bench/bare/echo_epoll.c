@@ -68,8 +68,8 @@ static bool flush_backlog(int fd)
 {
     struct backlog *backlog = &backlogs[fd];
     while (backlog->sent < backlog->length) {
-        ssize_t n = send(fd, backlog->bytes + backlog->sent, backlog->length - backlog->sent,
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(fd, backlog->bytes + backlog->sent, backlog->length - backlog->sent, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno != EAGAIN)
                 hang_up(fd);

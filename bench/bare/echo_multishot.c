@@ -45,8 +45,8 @@ struct buffer {
 
 static struct io_uring ring;
 static struct io_uring_buf_ring *free_buffers;
-static uint16_t free_tail;     /* as the kernel will see it once it is published */
-static unsigned buffer_count;  /* how many circulate */
+static uint16_t free_tail;    /* as the kernel will see it once it is published */
+static unsigned buffer_count; /* how many circulate */
 static char *memory;
 static struct buffer buffers[BUFFER_MAX];
 static struct connection connections[SERVER_FD_MAX];
@@ -87,7 +87,8 @@ static void add_buffers(unsigned count)
 static void open_buffers(void)
 {
     size_t ring_size = BUFFER_MAX * sizeof(struct io_uring_buf);
-    free_buffers = mmap(NULL, ring_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    free_buffers =
+        mmap(NULL, ring_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memory = mmap(NULL, (size_t)BUFFER_MAX * BUFFER_STRIDE, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (free_buffers == MAP_FAILED || memory == MAP_FAILED)
@@ -243,7 +244,8 @@ int main(int argc, char **argv)
     while ((error = bare_ring_turn(&ring, options.spin_ns)) >= 0) {
         struct io_uring_cqe *cqe;
         unsigned head, count = 0;
-        io_uring_for_each_cqe (&ring, head, cqe) {
+        io_uring_for_each_cqe(&ring, head, cqe)
+        {
             handle(cqe);
             count++;
         }

@@ -112,7 +112,8 @@ int main(int argc, char **argv)
     while ((error = bare_ring_turn(&ring, options.spin_ns)) >= 0) {
         struct io_uring_cqe *cqe;
         unsigned head, count = 0;
-        io_uring_for_each_cqe (&ring, head, cqe) {
+        io_uring_for_each_cqe(&ring, head, cqe)
+        {
             handle(cqe);
             count++;
         }

@@ -42,8 +42,10 @@ static int64_t parse_number(const char *text, const char *option, int64_t max)
 void server_parse(struct server_options *options, int argc, char **argv, const char *summary)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'}, {"cpus", required_argument, NULL, 'c'},
-        {"spin", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"port", required_argument, NULL, 'p'},
+        {"cpus", required_argument, NULL, 'c'},
+        {"spin", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     *options = (struct server_options){.cpu = -1};

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- a hierarchical timing wheel: arming and cancelling touch a slot and its neighbours --------- */
+/* --- a hierarchical timing wheel: arming and cancelling touch a slot and its neighbours ---------
+ */
 
 enum {
     WHEEL_TICK_BITS = 17, /* a tick is 131 us */
@@ -57,7 +58,8 @@ static inline void wheel_cancel(struct wheel *wheel, struct wheel_timer *timer)
             ~(UINT64_C(1) << (timer->slot & ((1U << WHEEL_SLOT_BITS) - 1)));
 }
 
-/* --- a 4-ary heap, with the deadlines in its array ---------------------------------------------- */
+/* --- a 4-ary heap, with the deadlines in its array ----------------------------------------------
+ */
 
 struct heap_timer {
     size_t at; /* where in the heap; the caller's otherwise */

@@ -31,8 +31,8 @@ static void compose(const char *command[ARGUMENT_MAX], const char *const valgrin
 int64_t callgrind_run(const char *const argv[])
 {
     static const char *const valgrind[] = {
-        "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--vgdb=no",
-        "--log-fd=1", NULL,
+        "valgrind",  "--tool=callgrind", "--callgrind-out-file=/dev/null",
+        "--vgdb=no", "--log-fd=1",       NULL,
     };
     const char *command[ARGUMENT_MAX];
     compose(command, valgrind, argv);
@@ -81,7 +81,7 @@ int64_t callgrind_read(const struct process *process)
         return -1;
     char pid[32];
     snprintf(pid, sizeof(pid), "--pid=%d", (int)process->pid);
-    const char *const command[] = {"vgdb", option, pid, "status", "internal", NULL};
+    const char *const command[] = {"vgdb", "-q", option, pid, "status", "internal", NULL};
     struct process vgdb;
     if (process_start(&vgdb, command) != NULL)
         return -1;

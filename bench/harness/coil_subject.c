@@ -2,13 +2,10 @@
 /* Runs coil as the subject of a benchmark, on the CPU where the others run. */
 #include "harness/coil_subject.h"
 
-#include <string.h>
-
-const char *coil_subject_run(const struct window *window, coil_fn *fn, void *arg)
+int coil_subject_run(const struct window *window, coil_fn *fn, void *arg)
 {
     char cpus[16];
     snprintf(cpus, sizeof(cpus), "%d", window->cpu);
     struct coil_options options = {.core_count = 1, .cpus = cpus};
-    int result = coil_run(&options, fn, arg);
-    return result < 0 ? strerror(-result) : NULL;
+    return coil_run(&options, fn, arg);
 }

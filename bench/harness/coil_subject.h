@@ -9,8 +9,8 @@
 
 /*
  * Runs fn(arg) on one core of coil. Everything but the core's place comes from the environment.
- * Returns NULL, or why it failed.
+ * Returns coil_run()'s result.
  */
-const char *coil_subject_run(const struct window *window, coil_fn *fn, void *arg);
+int coil_subject_run(const struct window *window, coil_fn *fn, void *arg);
 
 #endif

@@ -74,6 +74,9 @@ void harness_open(struct harness *harness, int argc, char **argv, const char *be
 /* Whether the user asked for the case of this name. */
 bool harness_wants(const struct harness *harness, const char *case_name);
 
+/* What a measure_fn returns for a result of coil's or liburing's: NULL unless it is negative. */
+const char *harness_reason(int result);
+
 /* Measures one case, if it is wanted. */
 void harness_case(struct harness *harness, const struct bench_case *bench_case);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Latencies in buckets that are 1/128 of their value wide, so that a percentile is exact to 0.4 %. */
+/* Latencies in buckets that are 1/128 of their value wide, so that a percentile is exact to 0.4 %.
+ */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H
 

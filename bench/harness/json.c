@@ -65,7 +65,7 @@ static double take_number(const char *line, const char *key)
 
 static struct topic take_topic(const char *line, const char *subject_key)
 {
-    struct topic topic;
+    struct topic topic = {0};
     take_text(line, "bench", topic.bench, sizeof(topic.bench));
     take_text(line, "case", topic.case_name, sizeof(topic.case_name));
     take_text(line, subject_key, topic.subject, sizeof(topic.subject));

@@ -101,6 +101,11 @@ void harness_open(struct harness *harness, int argc, char **argv, const char *be
     }
 }
 
+const char *harness_reason(int result)
+{
+    return result < 0 ? strerror(-result) : NULL;
+}
+
 bool harness_wants(const struct harness *harness, const char *case_name)
 {
     return harness->only_case == NULL || strstr(case_name, harness->only_case) != NULL;

@@ -22,7 +22,8 @@ static void format_value(char *text, size_t size, double value)
 
 static bool same_question(const struct topic *left, const struct topic *right)
 {
-    return strcmp(left->bench, right->bench) == 0 && strcmp(left->case_name, right->case_name) == 0 &&
+    return strcmp(left->bench, right->bench) == 0 &&
+           strcmp(left->case_name, right->case_name) == 0 &&
            strcmp(left->metric, right->metric) == 0;
 }
 
@@ -58,7 +59,7 @@ static void print_figure(const struct results *results, const struct figure *fig
     format_value(min, sizeof(min), figure->value.min);
     format_value(max, sizeof(max), figure->value.max);
     snprintf(range, sizeof(range), "%s..%s", min, max);
-    fprintf(to, "    %-24s %8s %-12s %16s", figure->topic.subject, value, figure->unit, range);
+    fprintf(to, "    %-28s %8s %-10s %16s", figure->topic.subject, value, figure->unit, range);
 
     const struct ratio *ratio = find_ratio(results, &figure->topic);
     if (ratio != NULL) {
@@ -130,7 +131,7 @@ static void print_orphan_notes(const struct results *results, FILE *to)
 
 void results_print_table(const struct results *results, FILE *to)
 {
-    fprintf(to, "\n    %-24s %8s %-12s %16s  %s\n", "subject", "figure", "unit", "min..max",
+    fprintf(to, "\n    %-28s %8s %-10s %16s  %s\n", "subject", "figure", "unit", "min..max",
             "coil beside it: over 1 coil is better (min..max)");
     for (size_t i = 0; i < results->figure_count; i++) {
         const struct topic *topic = &results->figures[i].topic;

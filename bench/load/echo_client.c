@@ -242,8 +242,8 @@ void client_open(struct client *client, const struct client_options *options)
     };
     if (client->connections == NULL || client->epoll < 0)
         err(1, "cannot start");
-    size_t size = options->message_size < FIRST_MESSAGE_MAX ? options->message_size
-                                                            : FIRST_MESSAGE_MAX;
+    size_t size =
+        options->message_size < FIRST_MESSAGE_MAX ? options->message_size : FIRST_MESSAGE_MAX;
     /* In batches that the listener's queue holds: a SYN that it drops costs a second. */
     for (unsigned first = 0; first < options->connection_count; first += CONNECT_BATCH) {
         unsigned end = first + CONNECT_BATCH;

@@ -22,8 +22,8 @@ struct client_options {
 
 struct connection {
     int fd;
-    uint64_t granted;  /* bytes that may be sent by now; position in the stream */
-    uint64_t sent;     /* bytes the socket has taken */
+    uint64_t granted; /* bytes that may be sent by now; position in the stream */
+    uint64_t sent;    /* bytes the socket has taken */
     uint64_t received;
     uint64_t next_end; /* where the message being received ends */
     int64_t *stamps;   /* when each message under way was sent, or should have been: a ring */
@@ -35,11 +35,11 @@ struct client {
     struct connection *connections;
     uint32_t stamp_mask;
     int epoll;
-    bool refill;         /* each reply sends the next message */
-    uint64_t under_way;  /* messages sent and not back yet */
-    uint64_t replies;    /* messages that came back */
+    bool refill;            /* each reply sends the next message */
+    uint64_t under_way;     /* messages sent and not back yet */
+    uint64_t replies;       /* messages that came back */
     uint64_t messages_left; /* how many more may be sent */
-    int64_t due;         /* when the next message of a schedule must be sent */
+    int64_t due;            /* when the next message of a schedule must be sent */
     unsigned next_connection;
     int64_t record_from, record_to; /* the send times whose latencies count */
     struct histogram latencies;

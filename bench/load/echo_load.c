@@ -63,11 +63,11 @@ static long parse_number(const char *text, const char *option, long min, long ma
 }
 
 static const struct option known_options[] = {
-    {"port", required_argument, NULL, 'p'},     {"connections", required_argument, NULL, 'n'},
-    {"size", required_argument, NULL, 's'},     {"pipeline", required_argument, NULL, 'd'},
-    {"rate", required_argument, NULL, 'r'},     {"cpus", required_argument, NULL, 'c'},
-    {"server", required_argument, NULL, 'v'},   {"sample", no_argument, NULL, 'u'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},   {"connections", required_argument, NULL, 'n'},
+    {"size", required_argument, NULL, 's'},   {"pipeline", required_argument, NULL, 'd'},
+    {"rate", required_argument, NULL, 'r'},   {"cpus", required_argument, NULL, 'c'},
+    {"server", required_argument, NULL, 'v'}, {"sample", no_argument, NULL, 'u'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 static void parse(struct load_options *options, int argc, char **argv)
@@ -78,16 +78,36 @@ static void parse(struct load_options *options, int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "", known_options, NULL)) != -1) {
         switch (option) {
-        case 'p': client->port = (uint16_t)parse_number(optarg, "port", 1, UINT16_MAX); break;
-        case 'n': client->connection_count = (unsigned)parse_number(optarg, "connections", 1, 100000); break;
-        case 's': client->message_size = (unsigned)parse_number(optarg, "size", 1, 1 << 24); break;
-        case 'd': client->pipeline = (unsigned)parse_number(optarg, "pipeline", 1, 4096); break;
-        case 'r': client->rate = (double)parse_number(optarg, "rate", 1, 10000000); break;
-        case 'c': options->cpu = (int)parse_number(optarg, "cpus", 0, CPU_SETSIZE - 1); break;
-        case 'v': options->server = (pid_t)parse_number(optarg, "server", 1, INT32_MAX); break;
-        case 'u': options->sample_user = true; break;
-        case 'h': usage(stdout); exit(0);
-        default: usage(stderr); exit(2);
+        case 'p':
+            client->port = (uint16_t)parse_number(optarg, "port", 1, UINT16_MAX);
+            break;
+        case 'n':
+            client->connection_count = (unsigned)parse_number(optarg, "connections", 1, 100000);
+            break;
+        case 's':
+            client->message_size = (unsigned)parse_number(optarg, "size", 1, 1 << 24);
+            break;
+        case 'd':
+            client->pipeline = (unsigned)parse_number(optarg, "pipeline", 1, 4096);
+            break;
+        case 'r':
+            client->rate = (double)parse_number(optarg, "rate", 1, 10000000);
+            break;
+        case 'c':
+            options->cpu = (int)parse_number(optarg, "cpus", 0, CPU_SETSIZE - 1);
+            break;
+        case 'v':
+            options->server = (pid_t)parse_number(optarg, "server", 1, INT32_MAX);
+            break;
+        case 'u':
+            options->sample_user = true;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(0);
+        default:
+            usage(stderr);
+            exit(2);
         }
     }
     if (client->port == 0 || optind < argc) {
@@ -113,8 +133,7 @@ static void prepare_process(int cpu)
     alarm(LIFETIME_S); /* Whatever happens to the parent, this process ends. */
 }
 
-static void report(struct client *client, uint64_t messages, int64_t elapsed_ns,
-                   struct cpu_use use)
+static void report(struct client *client, uint64_t messages, int64_t elapsed_ns, struct cpu_use use)
 {
     printf("%llu %lld %lld %lld %.0f %.0f %.0f\n", (unsigned long long)messages,
            (long long)elapsed_ns, (long long)use.cpu_ns, (long long)use.user_ns,
