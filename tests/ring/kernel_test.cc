@@ -13,8 +13,10 @@ extern "C" {
 #include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
@@ -198,6 +200,79 @@ TEST_F(KernelSetUp, RegistersReceiveBuffersOfAnyPowerOfTwo)
     EXPECT_EQ(coil__ring_kernel.register_buffers(&ring.ring, buffers, 1), 0);
     EXPECT_EQ(coil__ring_kernel.unregister_buffers(&ring.ring), 0);
     munmap(memory, kSize);
+}
+
+/* What a multishot recv does that gets two messages. */
+std::vector<coil_test::Completion> receive_twice(KernelRing &ring, io_uring_buf_ring *buffers)
+{
+    static char bytes[2][16];
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    io_uring_buf_ring_init(buffers);
+    for (unsigned short i = 0; i < 2; i++)
+        io_uring_buf_ring_add(buffers, bytes[i], sizeof(bytes[i]), i, 1, i);
+    io_uring_buf_ring_advance(buffers, 2);
+    io_uring_sqe *sqe = ring.sqe();
+    io_uring_prep_recv_multishot(sqe, ends[0], nullptr, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->user_data = 1;
+    EXPECT_EQ(write(ends[1], "ab", 2), 2);
+    EXPECT_EQ(write(ends[1], "cde", 3), 3);
+    EXPECT_EQ(ring.enter(1), 0);
+    ring.take();
+    close(ends[1]); /* ends it, or finds it ended */
+    EXPECT_EQ(ring.enter(1, coil__ring_kernel.now() + 100 * COIL_MSEC), 0);
+    close(ends[0]);
+    return ring.taken;
+}
+
+TEST_F(KernelSetUp, FindsMultishotRecvIfAndOnlyIfItWorks)
+{
+    KernelRing ring;
+    void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    auto buffers = static_cast<io_uring_buf_ring *>(page);
+    if (coil__ring_kernel.register_buffers(&ring.ring, buffers, 2) < 0) {
+        EXPECT_FALSE(ring.ring.has_multishot_recv);
+    } else {
+        auto taken = receive_twice(ring, buffers);
+        bool works = taken.size() >= 2 && taken[0].res == 2 && taken[1].res == 3;
+        EXPECT_EQ(ring.ring.has_multishot_recv, works);
+        EXPECT_EQ(coil__ring_kernel.unregister_buffers(&ring.ring), 0);
+    }
+    munmap(page, 4096);
+}
+
+TEST_F(KernelSetUp, FindsTheOpcodesThatTheKernelNames)
+{
+    KernelRing ring;
+    io_uring_probe *probe = io_uring_get_probe_ring(&ring.ring.uring);
+    ASSERT_NE(probe, nullptr);
+    EXPECT_EQ(ring.ring.has_bind, io_uring_opcode_supported(probe, COIL__OP_BIND) != 0);
+    io_uring_free_probe(probe);
+}
+
+TEST(KernelCalls, ReturnWhatTheSystemCallsDoWithTheErrorNegative)
+{
+    sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto any = reinterpret_cast<sockaddr *>(&addr);
+    socklen_t len = sizeof(addr);
+    int on = 1;
+    const coil__ring_driver &driver = coil__ring_kernel;
+
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(driver.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    EXPECT_EQ(driver.bind(fd, any, len), 0);
+    EXPECT_EQ(driver.listen(fd, 16), 0);
+    EXPECT_EQ(driver.getsockname(fd, any, &len), 0);
+    EXPECT_NE(addr.sin_port, 0);
+    close(fd);
+
+    EXPECT_EQ(driver.setsockopt(-1, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), -EBADF);
+    EXPECT_EQ(driver.bind(-1, any, len), -EBADF);
+    EXPECT_EQ(driver.listen(-1, 16), -EBADF);
+    EXPECT_EQ(driver.getsockname(-1, any, &len), -EBADF);
 }
 
 sigjmp_buf out_of_fault;
