@@ -16,7 +16,7 @@ namespace {
 /* Behaves as a program of GoogleTest's, as far as the runner can see. */
 constexpr const char *kFakeProgram = R"(#!/bin/sh
 case "$*" in
-*--gtest_list_tests*) printf 'Fake.\n  Passes\n  Fails\n  Crashes\n  IsSkipped\n  Hangs\n' ;;
+*--gtest_list_tests*) printf 'Fake.\n  Passes\n  Fails\n  Crashes\n  IsSkipped\n  Hangs\n  DISABLED_Part\n' ;;
 *Fake.Passes) echo 'words of a test that passed' ;;
 *Fake.Fails) echo 'why it failed'; exit 1 ;;
 *Fake.Crashes) kill -SEGV $$ ;;
@@ -94,6 +94,7 @@ TEST_F(Runner, ChoosesByPartOfTheNameOrByPattern)
     EXPECT_EQ("Fake.Passes\nFake.IsSkipped\n", run("--list Pass Skip").output);
     EXPECT_EQ("Fake.Crashes\n", run("--list 'Fake.C*'").output);
     EXPECT_EQ("", run("--list 'C*'").output);
+    EXPECT_EQ("", run("--list Part").output); /* GoogleTest would not run it either */
 }
 
 TEST(RunScript, RefusesAWrongOptionInOneLine)

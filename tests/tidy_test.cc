@@ -157,6 +157,11 @@ TEST(Tidy, NothingIsLeftForLater)
     expect_tidy(tidy::check_marks);
 }
 
+TEST(Tidy, NoTestIsForgotten)
+{
+    expect_tidy(tidy::check_disabled_tests);
+}
+
 TEST(Tidy, FunctionsHaveNoConditionalCompilation)
 {
     expect_tidy(tidy::check_conditionals);
@@ -250,15 +255,16 @@ TEST(TidyRules, MissingLicencesAreFound)
 
 TEST(TidyRules, MarksAreFound)
 {
-    EXPECT_EQ(1u, tidy::check_marks(source("a.c", "/* TO"
-                                                  "DO: more */\n"))
-                      .size());
-    EXPECT_EQ(1u, tidy::check_marks(source("a.c", "TEST(A, DISA"
-                                                  "BLED_B)\n"))
-                      .size());
-    EXPECT_EQ(0u, tidy::check_marks(source("a.c", "int TO"
-                                                  "DOS;\n"))
-                      .size());
+    EXPECT_EQ(1u, tidy::check_marks(source("a.c", "/* TODO: more */\n")).size());
+    EXPECT_EQ(0u, tidy::check_marks(source("a.c", "int TODOS;\n")).size());
+}
+
+TEST(TidyRules, TestsThatNothingRunsAreFound)
+{
+    const std::string disabled = "TEST(A, DISABLED_B)\n";
+    const std::string starts_it = "run(\"--gtest_also_run_disabled_tests\");\n";
+    EXPECT_EQ(1u, tidy::check_disabled_tests(source("a_test.cc", disabled)).size());
+    EXPECT_EQ(0u, tidy::check_disabled_tests(source("a_test.cc", disabled + starts_it)).size());
 }
 
 TEST(TidyRules, ConditionalsInFunctionsAreFound)
