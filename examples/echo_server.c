@@ -15,9 +15,7 @@ static int echo(void *arg)
     struct coil_receiver receiver = COIL_ZERO;
     coil_receiver_open(&receiver, conn);
     while ((n = coil_receiver_next(&receiver, &data)) > 0) {
-        n = coil_send_all(conn, data, (size_t)n, 0);
-        coil_buffer_release(data);
-        if (n < 0)
+        if (coil_receiver_reply(&receiver, data, (size_t)n) < 0)
             break;
     }
     coil_receiver_close(&receiver);

@@ -7,7 +7,7 @@
  *     coil_receiver_open(&receiver, conn);
  *     while ((n = coil_receiver_next(&receiver, &data)) > 0) {
  *         ... use the n bytes at data ...
- *         coil_buffer_release(data);
+ *         coil_buffer_release(data);      or send them back: coil_receiver_reply()
  *     }
  *     coil_receiver_close(&receiver);
  *
@@ -25,13 +25,16 @@ COIL_BEGIN_DECLS
 /* One connection's receiving end. Must not move while open; one coroutine at a time. */
 struct coil_receiver {
     /* private */
-    struct coil_future future;
-    struct coil_link starved;
     int32_t fd;
     int32_t error;
-    uint16_t head, tail, own;
-    uint16_t pending;
+    uint16_t head, tail, pending;
+    uint16_t own, reply_id;
     uint8_t state;
+    struct coil_future future;
+    struct coil_future reply;
+    char *reply_data;
+    uint32_t reply_left;
+    struct coil_link starved;
 };
 
 /* Prepares to receive on the stream socket `fd`, which stays the caller's. Never fails. */
@@ -48,8 +51,17 @@ COIL_SUSPENDS ssize_t coil_receiver_next(struct coil_receiver *receiver, void **
 void coil_buffer_release(const void *data);
 
 /*
- * Stops receiving, waits for the kernel and gives back what was not taken. Data that had arrived
- * but was not taken is lost. Buffers lent out stay lent until released.
+ * Sends `len` bytes from a lent buffer, all of them, and gives the buffer back once the kernel has
+ * let go of it: nobody is woken for that. Takes the buffer over in any case. Waits only while an
+ * earlier reply is on its way. Returns 0; an error of this reply is returned by the next call of
+ * this function or of coil_receiver_next(). IORING_OP_SEND.
+ */
+COIL_SUSPENDS int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len);
+
+/*
+ * Lets a reply on its way be sent, unless the scope is cancelled; stops receiving, waits for the
+ * kernel and gives back what was not taken, which is lost. Buffers lent out stay lent until
+ * released.
  */
 COIL_UNCANCELLABLE void coil_receiver_close(struct coil_receiver *receiver);
 

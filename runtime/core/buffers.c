@@ -31,10 +31,8 @@ static void init(struct coil__buffers *buffers, const struct coil_options *optio
     buffers->free_count = buffers->count;
 }
 
-struct coil__buffers *coil__buffers_of(struct coil__core *core)
+struct coil__buffers *coil__buffers_make(struct coil__core *core)
 {
-    if (core->buffers != NULL)
-        return core->buffers;
     const struct coil_options *options = core->run->options;
     struct coil__buffers *buffers =
         calloc(1, sizeof(*buffers) + options->recv_buffer_count * sizeof(buffers->table[0]));

@@ -38,8 +38,8 @@ struct coil__buffers {
     } table[];
 };
 
-/* This core's buffers, made at the first call; NULL without memory. */
-struct coil__buffers *coil__buffers_of(struct coil__core *core);
+/* Makes this core's buffers. NULL without memory. */
+struct coil__buffers *coil__buffers_make(struct coil__core *core);
 void coil__buffers_close(struct coil__core *core);
 
 /* Hands free buffers to the kernel, up to the goal. */
@@ -60,6 +60,19 @@ void coil__buffers_release(struct coil__buffers *buffers, uint16_t id);
 static inline char *coil__buffers_at(const struct coil__buffers *buffers, uint16_t id)
 {
     return buffers->memory + (size_t)id * buffers->stride;
+}
+
+/* Which buffer `data` points into; COIL__BUFFER_NONE if none. */
+static inline uint16_t coil__buffers_id(const struct coil__buffers *buffers, const void *data)
+{
+    size_t id = (size_t)((const char *)data - buffers->memory) / buffers->stride;
+    return id < buffers->count ? (uint16_t)id : COIL__BUFFER_NONE;
+}
+
+/* This core's buffers, made at the first call. */
+static inline struct coil__buffers *coil__buffers_of(struct coil__core *core)
+{
+    return __builtin_expect(core->buffers != NULL, 1) ? core->buffers : coil__buffers_make(core);
 }
 
 #endif

@@ -44,12 +44,10 @@ void coil__sched_close(struct coil__sched *sched)
 
 void coil__sched_run(struct coil__sched *sched)
 {
-    if (sched->run == NULL) {
-        sched->run = sched->ready;
-        sched->ready = NULL;
-        sched->ready_tail = &sched->ready;
-    }
+    if (sched->run == NULL)
+        coil__sched_turn(sched);
     sched->budget = COIL__TURN_BUDGET;
+    sched->quiet_turns = COIL__QUIET_TURNS;
     struct coil_task *first = coil__sched_next(sched);
     if (first != &sched->loop)
         coil__switch(sched, &sched->loop, first);

@@ -8,7 +8,7 @@
  *      +---------------- end --------------+  +-- yield: READY
  *
  * A parking coroutine switches directly to the next ready one. The loop's own context stands
- * for "nobody is ready, or the turn is over". Readied tasks run in the next turn.
+ * for "nobody is ready, or the loop is due". Readied tasks run in the next turn.
  */
 #ifndef COIL_CORO_TASK_H
 #define COIL_CORO_TASK_H
@@ -54,7 +54,9 @@ struct coil_task {
 struct coil__sched {
     struct coil_task *current;
     struct coil_task *run;               /* this turn's, first to last */
-    unsigned budget;                     /* resumes left in this turn */
+    unsigned budget;                     /* resumes left before the loop runs */
+    unsigned quiet_turns;                /* turns left that may pass without the loop */
+    bool loop_due;                       /* entries wait to be submitted: the turn must end */
     struct coil_task *ready;             /* the next turn's */
     struct coil_task **ready_tail;       /* where the next one is linked */
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
@@ -66,8 +68,9 @@ struct coil__sched {
 /* The sched of the core this thread runs; NULL in other threads. */
 extern __thread struct coil__sched *coil__sched __attribute__((tls_model("initial-exec")));
 
-/* Resumes of one turn at most, so that completions are seen while coroutines are busy. */
-enum { COIL__TURN_BUDGET = 256 };
+/* Resumes, and turns in which nothing was asked of the kernel, before the loop runs in any case: so
+ * that completions, timers and messages are seen while coroutines are busy among themselves. */
+enum { COIL__TURN_BUDGET = 256, COIL__QUIET_TURNS = 8 };
 
 /* Prepares this thread to run coroutines / to stop doing so. Returns 0 or -errno. */
 int coil__sched_open(struct coil__sched *sched, size_t stack_size);
@@ -125,14 +128,30 @@ coil__switch(struct coil__sched *sched, struct coil_task *from, struct coil_task
     coil__hooks_enter(&from->hooks);
 }
 
-/* Who runs after the current coroutine: the next ready one, or the loop. */
+/* Begins the next turn: those that became ready in the last one. */
+static inline void coil__sched_turn(struct coil__sched *sched)
+{
+    sched->run = sched->ready;
+    sched->ready = NULL;
+    sched->ready_tail = &sched->ready;
+}
+
+/* Who runs after the current coroutine: the next ready one, or the loop. When the turn is over and
+ * the loop would have nothing to do, the next turn follows at once. */
 static inline struct coil_task *coil__sched_next(struct coil__sched *sched)
 {
+    if (sched->run == NULL && sched->ready != NULL && !sched->loop_due && sched->quiet_turns > 0) {
+        sched->quiet_turns--;
+        coil__sched_turn(sched);
+    }
     struct coil_task *to = sched->run;
     if (to == NULL || sched->budget == 0)
         return &sched->loop;
     sched->budget--;
     sched->run = to->next;
+    /* The stack of who comes after is likely cold: on its way into the cache by then. */
+    if (to->next != NULL)
+        __builtin_prefetch(to->next->context);
     to->state = COIL__TASK_RUNNING;
     return to;
 }

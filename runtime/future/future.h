@@ -37,7 +37,8 @@ struct coil_future_kind {
 
 static inline bool coil__future_busy(const struct coil_future *future)
 {
-    return future->state == COIL__FUTURE_IN_FLIGHT || future->state == COIL__FUTURE_CANCELLING;
+    return future->state - COIL__FUTURE_IN_FLIGHT <=
+           COIL__FUTURE_CANCELLING - COIL__FUTURE_IN_FLIGHT; /* one comparison for two states */
 }
 
 /* Notes that `task` was refused an operation because it is cancelled. Returns -ECANCELED. */
@@ -95,9 +96,9 @@ void coil__future_wait_slow(struct coil_future *future, struct coil_task *task);
 
 static inline __attribute__((always_inline)) void coil__future_wait(struct coil_future *future)
 {
-    struct coil_task *task = coil__self();
     if (future->state == COIL__FUTURE_DONE)
         return;
+    struct coil_task *task = coil__self();
     if (__builtin_expect(task->cancelled || future->state != COIL__FUTURE_IN_FLIGHT, 0)) {
         coil__future_wait_slow(future, task);
         return;

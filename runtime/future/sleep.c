@@ -64,6 +64,8 @@ int coil_yield(void)
         return coil__future_refuse(task);
     struct coil__sched *sched = coil__sched;
     coil__task_enqueue(sched, task);
-    coil__switch(sched, task, coil__sched_next(sched));
+    struct coil_task *next = coil__sched_next(sched);
+    if (next != task) /* else nobody else is ready */
+        coil__switch(sched, task, next);
     return 0;
 }

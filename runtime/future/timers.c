@@ -65,6 +65,7 @@ static inline void mark_empty(struct coil__timers *timers, unsigned slot)
 void coil__timers_init(struct coil__timers *timers, coil_time now)
 {
     coil__assert(now >= 0);
+    timers->armed = 0;
     coil__heap_init(&timers->near);
     timers->horizon = now | TICK_MASK;
     for (unsigned level = 0; level < COIL__TIMERS_LEVELS; level++)
@@ -73,7 +74,8 @@ void coil__timers_init(struct coil__timers *timers, coil_time now)
         coil__list_init(&timers->slots[slot]);
 }
 
-void coil__timers_arm(struct coil__timers *timers, struct coil_timer *timer)
+/* Puts a timer where it belongs relative to the horizon. */
+static void place(struct coil__timers *timers, struct coil_timer *timer)
 {
     if (timer->deadline <= timers->horizon) {
         coil__heap_push(&timers->near, &timer->node, earlier);
@@ -84,8 +86,16 @@ void coil__timers_arm(struct coil__timers *timers, struct coil_timer *timer)
     mark_used(timers, slot);
 }
 
+void coil__timers_arm(struct coil__timers *timers, struct coil_timer *timer)
+{
+    timers->armed++;
+    place(timers, timer);
+}
+
 void coil__timers_disarm(struct coil__timers *timers, struct coil_timer *timer)
 {
+    coil__assert(timers->armed > 0);
+    timers->armed--;
     if (timer->deadline <= timers->horizon) {
         coil__heap_remove(&timers->near, &timer->node, earlier);
         return;
@@ -122,7 +132,7 @@ static void advance(struct coil__timers *timers, coil_time now)
     timers->horizon = now | TICK_MASK;
     struct coil_link *link;
     while ((link = coil__list_pop(&due)) != NULL)
-        coil__timers_arm(timers, coil__container_of(link, struct coil_timer, link));
+        place(timers, coil__container_of(link, struct coil_timer, link));
 }
 
 struct coil_timer *coil__timers_pop(struct coil__timers *timers, coil_time now)
@@ -133,6 +143,7 @@ struct coil_timer *coil__timers_pop(struct coil__timers *timers, coil_time now)
     if (top == NULL || timer_of(top)->deadline > now)
         return NULL;
     coil__heap_remove(&timers->near, top, earlier);
+    timers->armed--;
     return timer_of(top);
 }
 
@@ -149,9 +160,4 @@ coil_time coil__timers_next(const struct coil__timers *timers)
     if (only->next == &timers->slots[slot])
         return coil__container_of(only, const struct coil_timer, link)->deadline;
     return slot_start(timers, slot);
-}
-
-bool coil__timers_empty(const struct coil__timers *timers)
-{
-    return coil__heap_empty(&timers->near) && first_slot(timers) == END;
 }

@@ -32,6 +32,7 @@ enum {
 
 /* All entries up to and including `horizon` are in the heap, all others in the wheel. */
 struct coil__timers {
+    size_t armed; /* how many there are */
     struct coil__heap near;
     coil_time horizon;                  /* the last instant of a level-0 slot */
     uint64_t used[COIL__TIMERS_LEVELS]; /* a bit per slot that is not empty */
@@ -59,6 +60,9 @@ struct coil_timer *coil__timers_pop(struct coil__timers *timers, coil_time now);
 coil_time coil__timers_next(const struct coil__timers *timers);
 
 /* Whether nothing is armed. */
-bool coil__timers_empty(const struct coil__timers *timers);
+static inline bool coil__timers_empty(const struct coil__timers *timers)
+{
+    return timers->armed == 0;
+}
 
 #endif

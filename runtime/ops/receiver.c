@@ -5,6 +5,7 @@
  *     IDLE or DONE --arm--> in flight: the multishot recv, each of whose completions brings a
  * buffer IDLE or DONE --starve--> in flight: the wait for anybody to release a buffer
  */
+#include "ops/op.h"
 #include "core/buffers.h"
 
 #include <coil/receiver.h>
@@ -140,8 +141,21 @@ static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
 
 void coil_receiver_open(struct coil_receiver *receiver, int fd)
 {
-    coil__require(!coil__future_busy(&receiver->future), "coil_receiver_open: it is open already");
+    coil__require(!coil__future_busy(&receiver->future) && !coil__future_busy(&receiver->reply),
+                  "coil_receiver_open: it is open already");
     *receiver = (struct coil_receiver){.fd = fd, .state = RECEIVING};
+}
+
+/* Waits for the next completion of what is armed; returns also when the scope is cancelled. */
+static inline void wait_for_event(struct coil_receiver *receiver, struct coil_task *task)
+{
+    if (!coil__future_busy(&receiver->future))
+        return;
+    receiver->future.waiter = task;
+    task->waits_on = &receiver->future;
+    coil__task_park(task);
+    task->waits_on = NULL;
+    receiver->future.waiter = NULL;
 }
 
 /* Data that is there goes before the news that no more will come. */
@@ -163,24 +177,79 @@ ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
             return receiver->error;
         if (!coil__future_busy(&receiver->future))
             arm(buffers, receiver);
-        receiver->future.waiter = task;
-        task->waits_on = &receiver->future;
-        coil__task_park(task);
-        task->waits_on = NULL;
-        receiver->future.waiter = NULL;
+        wait_for_event(receiver, task);
     }
+}
+
+static void fire_reply(struct coil_receiver *receiver, struct io_uring_sqe *sqe)
+{
+    io_uring_prep_send(sqe, receiver->fd, receiver->reply_data, receiver->reply_left, MSG_WAITALL);
+    coil__op_fire_events(sqe, &receiver->reply);
+}
+
+/* A part was sent: the rest follows. Still the same operation, to everybody else. */
+static void go_on_replying(struct coil_receiver *receiver, int32_t sent)
+{
+    receiver->reply_data += sent;
+    receiver->reply_left -= (uint32_t)sent;
+    coil__ring_here->in_flight++;
+    fire_reply(receiver, coil__ring_sqe(coil__ring_here));
+}
+
+static void reply_event(struct coil_future *reply, int32_t result, uint32_t flags)
+{
+    struct coil_receiver *receiver = coil__container_of(reply, struct coil_receiver, reply);
+    (void)flags;
+    bool part = result > 0 && (uint32_t)result < receiver->reply_left;
+    if (__builtin_expect(part && reply->state == COIL__FUTURE_IN_FLIGHT, 0)) {
+        go_on_replying(receiver, result);
+        return;
+    }
+    coil__buffers_release(coil__core_here->buffers, receiver->reply_id);
+    if (__builtin_expect(part || result < 0, 0)) {
+        receiver->state = ENDED; /* the stream has a hole now */
+        receiver->error = part ? -ECANCELED : result;
+    }
+    coil__future_complete(reply, result);
+}
+
+static const struct coil_future_kind reply_kind = {
+    .name = "reply", .cancel = coil__op_cancel, .event = reply_event};
+
+int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
+{
+    struct coil__buffers *buffers = coil__core_here->buffers;
+    if (coil__future_busy(&receiver->reply))
+        coil__future_wait(&receiver->reply);
+    uint16_t id = coil__buffers_id(buffers, data);
+    int err = receiver->state == ENDED && receiver->error < 0 ? receiver->error : 0;
+    struct io_uring_sqe *sqe = NULL;
+    if (err == 0) {
+        sqe = coil__op_begin(&receiver->reply, &reply_kind);
+        err = sqe == NULL ? -ECANCELED : 0;
+    }
+    if (err < 0) {
+        coil__buffers_release(buffers, id);
+        return err;
+    }
+    receiver->reply_id = id;
+    receiver->reply_data = data;
+    receiver->reply_left = coil__op_length(len);
+    fire_reply(receiver, sqe);
+    return 0;
 }
 
 void coil_buffer_release(const void *data)
 {
     struct coil__buffers *buffers = coil__core_here != NULL ? coil__core_here->buffers : NULL;
     coil__require(buffers != NULL, "coil_buffer_release: this core has lent no buffer");
-    size_t id = (size_t)((const char *)data - buffers->memory) / buffers->stride;
-    coil__buffers_release(buffers, id < buffers->count ? (uint16_t)id : COIL__BUFFER_NONE);
+    coil__buffers_release(buffers, coil__buffers_id(buffers, data));
 }
 
 void coil_receiver_close(struct coil_receiver *receiver)
 {
+    if (coil__future_busy(&receiver->reply))
+        coil__future_wait(&receiver->reply);
     if (coil__future_busy(&receiver->future)) {
         coil_future_cancel(&receiver->future);
         coil__future_wait_uncancellable(&receiver->future);

@@ -25,47 +25,44 @@ void coil__ring_close(struct coil__ring *ring)
     coil__ring_here = NULL;
 }
 
-/* A CQE, copied: the kernel's ends in a flexible array. */
-struct completion {
-    uint64_t user_data;
-    int32_t res;
-    uint32_t flags;
-};
-
-/* A completion that is not simply the end of one operation. */
-static void take_event(struct coil__ring *ring, struct completion cqe)
+/* A completion that is not simply the end of one operation. Returns whether it ends one. */
+static bool take_event(const struct io_uring_cqe *cqe)
 {
-    if ((cqe.user_data & COIL__TAG_MASK) != COIL__TAG_EVENT)
-        return; /* a wake has done its work by ending the wait */
+    if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT)
+        return false; /* a wake has done its work by ending the wait */
     struct coil_future *future =
-        (struct coil_future *)(uintptr_t)(cqe.user_data & ~(uint64_t)COIL__TAG_MASK);
-    if ((cqe.flags & IORING_CQE_F_MORE) == 0)
-        ring->in_flight--;
-    future->kind->event(future, cqe.res, cqe.flags);
+        (struct coil_future *)(uintptr_t)(cqe->user_data & ~(uint64_t)COIL__TAG_MASK);
+    future->kind->event(future, cqe->res, cqe->flags);
+    return (cqe->flags & IORING_CQE_F_MORE) == 0;
 }
 
-unsigned coil__ring_reap(struct coil__ring *ring)
+/* Hands over one completion. Returns how many operations it ends: 0 or 1. */
+static inline unsigned take(const struct io_uring_cqe *cqe)
+{
+    if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0))
+        return take_event(cqe);
+    struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
+    coil__future_complete(future, coil__op_result(future, cqe->res));
+    return 1;
+}
+
+void coil__ring_reap(struct coil__ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
     unsigned mask = *cq->kring_mask;
-    unsigned count = 0;
-    /* Each entry is copied out and given back before it is handed over, since an event may need
-     * an entry of a full SQ, and so come back here through coil__ring_flush(). */
-    for (; coil__ring_has_completions(ring); count++) {
-        unsigned head = *cq->khead;
-        const struct io_uring_cqe *entry = &cq->cqes[head & mask];
-        struct completion cqe = {entry->user_data, entry->res, entry->flags};
-        /* Release; pairs with the kernel's acquire: it may reuse the entry now. */
-        io_uring_smp_store_release(cq->khead, head + 1);
-        if (__builtin_expect((cqe.user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0)) {
-            take_event(ring, cqe);
-            continue;
-        }
-        ring->in_flight--;
-        struct coil_future *future = (struct coil_future *)(uintptr_t)cqe.user_data;
-        coil__future_complete(future, coil__op_result(future, cqe.res));
-    }
-    return count;
+    unsigned head = *cq->khead;
+    /* Acquire; pairs with the kernel's release of the tail: the entries are written. */
+    unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+    unsigned ended = 0;
+    if (head == tail)
+        return;
+    ring->reaping = true;
+    for (; head != tail; head++)
+        ended += take(&cq->cqes[head & mask]);
+    ring->reaping = false;
+    ring->in_flight -= ended;
+    /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
+    io_uring_smp_store_release(cq->khead, head);
 }
 
 void coil__ring_flush(struct coil__ring *ring)
@@ -73,9 +70,9 @@ void coil__ring_flush(struct coil__ring *ring)
     while (coil__ring_unsubmitted(ring) == ring->sq_limit) {
         int err = ring->driver->enter(ring, ring->sq_limit, 0, COIL_FOREVER);
         coil__assert(err >= 0);
-        /* The kernel refuses entries only for lack of memory or of room for completions: what
-         * it needs is that we take some. */
-        if (coil__ring_unsubmitted(ring) == ring->sq_limit)
+        /* The kernel refuses entries only for lack of memory, and then wants us to take what is
+         * complete; an event that is just being handed over may ask again instead. */
+        if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
             coil__ring_reap(ring);
     }
 }
@@ -84,6 +81,7 @@ void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline
 {
     int err = ring->driver->enter(ring, coil__ring_unsubmitted(ring), wait, deadline);
     coil__assert(err >= 0);
+    coil__sched->loop_due = false;
     coil__ring_reap(ring);
 }
 

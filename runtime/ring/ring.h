@@ -68,6 +68,7 @@ struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
     unsigned sq_limit;    /* SQ entries */
+    bool reaping;         /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight;   /* futures whose final completion is to come */
     unsigned enter_flags; /* kernel driver: flags of every enter */
     bool flags_tell;      /* IORING_SQ_TASKRUN tells when there is work: else always enter */
@@ -88,8 +89,8 @@ void coil__ring_flush(struct coil__ring *ring);
  * are there to their futures. */
 void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline);
 
-/* Hands the completions in the CQ to their futures, without entering. Returns how many. */
-unsigned coil__ring_reap(struct coil__ring *ring);
+/* Hands the completions in the CQ to their futures, without entering. */
+void coil__ring_reap(struct coil__ring *ring);
 
 /* The ring of the core this thread runs; NULL in other threads. */
 extern __thread struct coil__ring *coil__ring_here __attribute__((tls_model("initial-exec")));
@@ -126,6 +127,7 @@ static inline struct io_uring_sqe *coil__ring_sqe(struct coil__ring *ring)
     struct io_uring_sq *sq = &ring->uring.sq;
     if (__builtin_expect(coil__ring_unsubmitted(ring) == ring->sq_limit, 0))
         coil__ring_flush(ring);
+    coil__sched->loop_due = true;
     return &sq->sqes[sq->sqe_tail++ & (ring->sq_limit - 1)];
 }
 
