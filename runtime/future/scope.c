@@ -17,10 +17,10 @@ static void scope_expire(struct coil_timer *timer)
 
 static void arm(struct coil_scope *scope, coil_time deadline)
 {
+    scope->timer.deadline = deadline;
     if (deadline == COIL_FOREVER)
         return;
     scope->timer.expire = scope_expire;
-    scope->timer.deadline = deadline;
     scope->armed = true;
     coil__timers_arm(coil__timers_here, &scope->timer);
 }
@@ -65,10 +65,21 @@ static void mark(struct worklist *list, struct coil_scope *scope, enum coil__sco
     if (scope->cause != COIL__CAUSE_NONE)
         return;
     scope->cause = (uint8_t)cause;
-    scope->felt = scope->child_count > 0;
     scope->next_cancelled = list->first;
     list->first = scope;
     disarm(scope);
+}
+
+/* Notes that the cancellation of `scope` stopped something: there, and in the scopes around up to
+ * the one where it began. If one of them knows, so do those around it: no scope is visited twice.
+ */
+static void feel(struct coil_scope *scope)
+{
+    for (; scope->cause != COIL__CAUSE_NONE && !scope->felt; scope = scope->parent) {
+        scope->felt = true;
+        if (scope->cause != COIL__CAUSE_ENCLOSING)
+            return;
+    }
 }
 
 /* Cancels the part of `task` that lies inside `around`, one of its scopes or its home. */
@@ -84,31 +95,28 @@ static void cancel_task(struct worklist *list, struct coil_task *task, struct co
     if (innermost != task->scope)
         return;
     task->cancelled = true;
-    if (task->waits_on == NULL)
+    if (task->waits_on == NULL || !coil__future_busy(task->waits_on))
         return;
-    around->felt = true;
+    feel(task->scope);
     coil_future_cancel(task->waits_on);
 }
 
 int coil__future_refuse(struct coil_task *task)
 {
-    for (struct coil_scope *scope = task->scope; scope->cause != COIL__CAUSE_NONE;
-         scope = scope->parent) {
-        scope->felt = true;
-        if (scope->cause != COIL__CAUSE_ENCLOSING)
-            break; /* here it began */
-    }
+    feel(task->scope);
     return -ECANCELED;
 }
 
 void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
 {
     struct worklist list = {NULL};
+    if (scope->cause != COIL__CAUSE_NONE)
+        return;
     mark(&list, scope, cause);
-    while (list.first != NULL) { /* ends: a scope is marked once */
+    cancel_task(&list, scope->owner, scope);
+    while (list.first != NULL) { /* ends: a scope is marked once, with all of its owner's within */
         struct coil_scope *next = list.first;
         list.first = next->next_cancelled;
-        cancel_task(&list, next->owner, next);
         for (struct coil_link *link = next->children.next; link != &next->children;
              link = link->next)
             cancel_task(&list, coil__container_of(link, struct coil_task, sibling), next);
@@ -129,8 +137,6 @@ bool coil_scope_cancelled(const struct coil_scope *scope)
 void coil_scope_deadline(struct coil_scope *scope, coil_time deadline)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_scope_deadline: the scope is not open");
-    if (scope->cause != COIL__CAUSE_NONE)
-        return;
     disarm(scope);
     arm(scope, deadline);
 }
@@ -142,17 +148,20 @@ void coil_scope_shield(struct coil_scope *scope)
     scope->shielded = true;
     if (scope->cause == COIL__CAUSE_ENCLOSING) {
         scope->cause = COIL__CAUSE_NONE;
+        scope->felt = false;
         task->cancelled = false;
+        disarm(scope); /* the cancellation may have done so, but not a scope opened after it */
+        arm(scope, scope->timer.deadline);
     }
 }
 
-/* An error, but for the -ECANCELED with which one obeys a cancellation. */
-static void note_result(struct coil_scope *scope, int result)
+/* An error of `task`, but for the -ECANCELED with which one obeys a cancellation. */
+static void note_result(struct coil_scope *scope, const struct coil_task *task, int result)
 {
     if (result >= 0)
         return;
-    if (result == -ECANCELED && scope->cause != COIL__CAUSE_NONE) {
-        scope->felt = true;
+    if (result == -ECANCELED && task->cancelled) {
+        feel(scope);
         return;
     }
     if (scope->error == 0)
@@ -184,7 +193,7 @@ int coil_scope_close(struct coil_scope *scope, int result)
     struct coil_task *task = coil__self();
     coil__require(scope == task->scope && scope->owner == task,
                   "coil_scope_close: not the innermost scope that the caller opened");
-    note_result(scope, result);
+    note_result(scope, task, result);
     scope->phase = COIL__SCOPE_CLOSING;
     while (scope->child_count > 0)
         coil__task_park(task);
@@ -214,7 +223,7 @@ static void child_main(struct coil_task *task)
     coil__list_remove(&task->sibling);
     home->child_count--;
     if (__builtin_expect(result < 0, 0))
-        note_result(home, result);
+        note_result(home, task, result);
     if (home->child_count == 0 && home->phase == COIL__SCOPE_CLOSING)
         coil__task_wake(home->owner);
 }
