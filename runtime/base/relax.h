@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a loop that waits for another thread tells the processor, so that it yields to its sibling. */
+/* What a loop that waits for another thread tells the processor. */
 #ifndef COIL_BASE_RELAX_H
 #define COIL_BASE_RELAX_H
 

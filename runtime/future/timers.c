@@ -94,13 +94,13 @@ void coil__timers_arm(struct coil__timers *timers, struct coil_timer *timer)
 
 void coil__timers_disarm(struct coil__timers *timers, struct coil_timer *timer)
 {
-    coil__assert(timers->armed > 0);
-    timers->armed--;
     if (timer->deadline <= timers->horizon) {
         coil__heap_remove(&timers->near, &timer->node, earlier);
+        timers->armed--;
         return;
     }
     coil__assert(coil__list_linked(&timer->link));
+    timers->armed--;
     struct coil_link *neighbour = timer->link.next;
     coil__list_remove(&timer->link);
     /* Nobody else is there: then the neighbour was the slot itself. */
