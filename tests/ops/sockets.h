@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes and sockets for tests: made by plain system calls, closed at the end of their block. */
+#ifndef COIL_TESTS_OPS_SOCKETS_H
+#define COIL_TESTS_OPS_SOCKETS_H
+
+#include <cstdint>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+namespace coil_test {
+
+/* A descriptor that is closed with its block. */
+class Fd {
+public:
+    explicit Fd(int fd = -1) : fd_(fd) {}
+    Fd(Fd &&other) noexcept : fd_(other.release()) {}
+    Fd &operator=(Fd &&other) noexcept
+    {
+        reset(other.release());
+        return *this;
+    }
+    ~Fd() { reset(-1); }
+
+    operator int() const { return fd_; }
+    int release() { return std::exchange(fd_, -1); }
+    void reset(int fd)
+    {
+        if (fd_ >= 0)
+            close(fd_);
+        fd_ = fd;
+    }
+
+private:
+    int fd_;
+};
+
+struct Pair {
+    Fd left, right;
+};
+
+inline Pair make_pipe(int size = 0)
+{
+    int fds[2];
+    EXPECT_EQ(0, pipe2(fds, O_CLOEXEC));
+    EXPECT_LE(size, size == 0 ? 0 : fcntl(fds[1], F_SETPIPE_SZ, size));
+    return {Fd(fds[0]), Fd(fds[1])};
+}
+
+inline Pair make_socketpair(int type = SOCK_STREAM)
+{
+    int fds[2];
+    EXPECT_EQ(0, socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+    return {Fd(fds[0]), Fd(fds[1])};
+}
+
+inline void shrink_buffer(int fd, int name, int size)
+{
+    EXPECT_EQ(0, setsockopt(fd, SOL_SOCKET, name, &size, sizeof(size)));
+}
+
+inline sockaddr_in loopback(uint16_t port = 0)
+{
+    sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    addr.sin_port = htons(port);
+    return addr;
+}
+
+inline const sockaddr *as_sockaddr(const sockaddr_in &addr)
+{
+    return reinterpret_cast<const sockaddr *>(&addr);
+}
+
+inline sockaddr_in address_of(int fd)
+{
+    sockaddr_in addr = {};
+    socklen_t len = sizeof(addr);
+    EXPECT_EQ(0, getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &len));
+    return addr;
+}
+
+inline Fd make_listener(int backlog = 512)
+{
+    Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in addr = loopback();
+    EXPECT_EQ(0, bind(fd, as_sockaddr(addr), sizeof(addr)));
+    EXPECT_EQ(0, listen(fd, backlog));
+    return fd;
+}
+
+/* A connection to `addr`, from outside of coil. */
+inline Fd connect_to(const sockaddr_in &addr)
+{
+    Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(0, connect(fd, as_sockaddr(addr), sizeof(addr))) << strerror(errno);
+    return fd;
+}
+
+inline Pair make_tcp_pair()
+{
+    Fd listener = make_listener();
+    Fd right = connect_to(address_of(listener));
+    Fd left(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    return {std::move(left), std::move(right)};
+}
+
+/* Ends a connection with RST in place of FIN. */
+inline void reset_connection(Fd &fd)
+{
+    linger now = {1, 0};
+    EXPECT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+    fd.reset(-1);
+}
+
+/* Whether poll(2) says so now, without waiting. */
+inline bool holds(int fd, short events)
+{
+    pollfd entry = {fd, events, 0};
+    return poll(&entry, 1, 0) == 1 && (entry.revents & events) != 0;
+}
+
+inline size_t bytes_waiting(int fd)
+{
+    int count = 0;
+    EXPECT_EQ(0, ioctl(fd, FIONREAD, &count));
+    return size_t(count);
+}
+
+inline int open_descriptors()
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder) != nullptr)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* What byte `at` of every test's stream is: a lost, doubled or moved one shows. */
+inline char pattern(uint64_t at)
+{
+    return char((at * 0x9E3779B97F4A7C15u) >> 56);
+}
+
+inline std::string pattern(uint64_t from, size_t len)
+{
+    std::string text(len, '\0');
+    for (size_t i = 0; i < len; i++)
+        text[i] = pattern(from + i);
+    return text;
+}
+
+} // namespace coil_test
+
+#endif
