@@ -13,13 +13,24 @@ void coil__future_wait_uncancellable(struct coil_future *future)
     future->waiter = NULL;
 }
 
+void coil__future_note_stop(const struct coil_future *future, int64_t result)
+{
+    coil__assert(future->state == COIL__FUTURE_CANCELLING);
+    struct coil_task *waiter = future->waiter;
+    if (result == -ECANCELED && waiter != NULL && waiter->cancelled && waiter->waits_on == future)
+        coil__future_refuse(waiter);
+}
+
 void coil__future_wait_slow(struct coil_future *future, struct coil_task *task)
 {
     coil__require(future->state != COIL__FUTURE_IDLE,
                   "coil_await: the future was never started, or is awaited twice");
+    future->waiter = task;
+    task->waits_on = future;
     if (task->cancelled)
         coil_future_cancel(future);
     coil__future_wait_uncancellable(future);
+    task->waits_on = NULL;
 }
 
 ssize_t coil_await(struct coil_future *future)
@@ -31,13 +42,15 @@ ssize_t coil_await(struct coil_future *future)
 struct limit {
     struct coil_timer timer;
     struct coil_future *future;
-    bool passed;
+    bool armed;
+    bool passed; /* it was the limit that cancelled the operation */
 };
 
 static void limit_expire(struct coil_timer *timer)
 {
     struct limit *limit = coil__container_of(timer, struct limit, timer);
-    limit->passed = true;
+    limit->armed = false;
+    limit->passed = limit->future->state == COIL__FUTURE_IN_FLIGHT; /* else somebody was first */
     coil_future_cancel(limit->future);
 }
 
@@ -49,10 +62,11 @@ ssize_t coil_await_until(struct coil_future *future, coil_time deadline)
     struct limit limit = {
         .timer = {.expire = limit_expire, .deadline = deadline},
         .future = future,
+        .armed = true,
     };
     coil__timers_arm(coil__timers_here, &limit.timer);
     int64_t result = coil__await(future);
-    if (!limit.passed)
+    if (limit.armed)
         coil__timers_disarm(coil__timers_here, &limit.timer);
     return limit.passed && result == -ECANCELED ? -ETIMEDOUT : result;
 }

@@ -77,10 +77,14 @@ static inline void coil__future_begin_always(struct coil_future *future,
     owner->in_flight++;
 }
 
+/* Notes for the scopes of its waiter whether the cancelled operation was stopped by them. */
+void coil__future_note_stop(const struct coil_future *future, int64_t result) __attribute__((cold));
+
 /* Hands the result over: whoever executed the operation is done with its memory. */
 static inline void coil__future_complete(struct coil_future *future, int64_t result)
 {
-    coil__assert(coil__future_busy(future));
+    if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
+        coil__future_note_stop(future, result);
     future->result = result;
     future->state = COIL__FUTURE_DONE;
     future->owner->in_flight--;

@@ -95,10 +95,8 @@ static void cancel_task(struct worklist *list, struct coil_task *task, struct co
     if (innermost != task->scope)
         return;
     task->cancelled = true;
-    if (task->waits_on == NULL || !coil__future_busy(task->waits_on))
-        return;
-    feel(task->scope);
-    coil_future_cancel(task->waits_on);
+    if (task->waits_on != NULL)
+        coil_future_cancel(task->waits_on);
 }
 
 int coil__future_refuse(struct coil_task *task)

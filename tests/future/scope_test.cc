@@ -484,26 +484,49 @@ TEST(Scope, ADeadlineThatStoppedAChildIsReportedAlsoWhenTheChildHidesIt)
 TEST(Scope, ADeadlineInTheTurnOfACompletionIsNotReported)
 {
     run([] {
-        Children children;
         coil_time tie = coil_after(kSoon);
         COIL_FUTURE(sleep);
         coil_sleep_until_start(&sleep, tie);
         COIL_SCOPE(scope, tie);
         EXPECT_EQ(0, coil_await(&sleep));
         EXPECT_EQ(1, coil_scope_close(&scope, 1));
+        return 0;
+    });
+}
 
-        /* A close has no descriptor and no cancel: it always wins. */
+TEST(Scope, ACancellationThatAnOperationWithstoodIsNotReported)
+{
+    run([] {
+        Children children;
         int ends[2];
         EXPECT_EQ(0, pipe(ends));
-        COIL_SCOPE(closing, COIL_FOREVER);
-        children.start(closing, [&] {
-            coil_scope_cancel(&closing);
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(inner, COIL_FOREVER);
+        children.start(outer, [&] {
+            coil_scope_cancel(&outer);
             return 0;
         });
-        EXPECT_EQ(0, coil_close(ends[0]));
-        EXPECT_EQ(1, coil_scope_close(&closing, 1));
+        COIL_FUTURE(close); /* the one operation that can't be cancelled */
+        coil_close_start(&close, ends[0]);
+        EXPECT_EQ(0, coil_await(&close));
+        EXPECT_TRUE(coil_scope_cancelled(&inner));
+        EXPECT_EQ(1, coil_scope_close(&inner, 1));
         EXPECT_EQ(0, coil_close(ends[1]));
-        return 0;
+        return coil_scope_close(&outer, 0);
+    });
+}
+
+TEST(Scope, ACancellationIsReportedWhenItEndsAnOperationBegunBefore)
+{
+    run([] {
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(inner, COIL_FOREVER);
+        COIL_FUTURE(sleep);
+        coil_sleep_until_start(&sleep, COIL_FOREVER);
+        coil_scope_cancel(&outer);
+        EXPECT_EQ(-ECANCELED, coil_await(&sleep));
+        EXPECT_EQ(-ECANCELED, coil_scope_close(&inner, 1));
+        return coil_scope_close(&outer, 0);
     });
 }
 
