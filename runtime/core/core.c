@@ -22,6 +22,36 @@ static void finish_deliver(struct coil__message *message)
     coil__container_of(message, struct coil__core, finish)->finished = true;
 }
 
+/* Stacks that stay warm however long they are idle; those that a tick gives back at most, which
+ * takes about a millisecond; and the time in which a stack must not have been needed. */
+enum { WARM_STACKS = 64, TRIM_MAX = 256 };
+static const int64_t trim_period = 250 * COIL_MSEC;
+
+static void arm_trim(struct coil__core *core)
+{
+    if (core->trimming || core->sched.stacks.hot_count <= WARM_STACKS)
+        return;
+    core->trimming = true;
+    core->trim.deadline = coil__clock_now() + trim_period;
+    coil__timers_arm(&core->timers, &core->trim);
+}
+
+static void trim_expire(struct coil_timer *timer)
+{
+    struct coil__core *core = coil__container_of(timer, struct coil__core, trim);
+    size_t excess = core->sched.stacks.hot_count - WARM_STACKS;
+    core->trimming = false;
+    if (core->sched.stacks.hot_count > WARM_STACKS)
+        coil__stacks_trim(&core->sched.stacks, excess < TRIM_MAX ? excess : TRIM_MAX);
+}
+
+static void disarm_trim(struct coil__core *core)
+{
+    if (core->trimming)
+        coil__timers_disarm(&core->timers, &core->trim);
+    core->trimming = false;
+}
+
 int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
                     const struct coil__ring_options *ring)
 {
@@ -30,6 +60,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     core->id = id;
     core->stop.deliver = stop_deliver;
     core->finish.deliver = finish_deliver;
+    core->trim.expire = trim_expire;
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
     int err = coil__sched_open(&core->sched, run->options->stack_size);
@@ -49,6 +80,7 @@ close_sched:
 
 void coil__core_close(struct coil__core *core)
 {
+    disarm_trim(core);
     coil__buffers_close(core);
     coil__ring_close(&core->ring);
     coil__sched_close(&core->sched);
@@ -113,6 +145,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 
 static void wait_for_events(struct coil__core *core)
 {
+    arm_trim(core);
     coil_time deadline = coil__timers_next(&core->timers);
     int64_t span = coil__spin_span(&core->spin);
     if (span > 0 && core->ring.flags_tell && look_out(core, span, deadline))

@@ -24,6 +24,8 @@ struct coil__core {
     bool stopping;               /* the root is cancelled: no task will start any more */
     bool counted;                /* this core is among run->ended */
     bool finished;               /* all cores are: the loop may end */
+    bool trimming;               /* `trim` is armed */
+    struct coil_timer trim;      /* gives memory of idle stacks back, once in a while */
     struct coil__message stop;   /* makes it stopping */
     struct coil__message finish; /* makes it finished */
     struct coil__run *run;
