@@ -107,7 +107,7 @@ setup_probe() {
 
 # --- installation -----------------------------------------------------------------------------
 
-# Prefix of commands that only root may run.
+# Runs a command that only root may run.
 setup_as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         env DEBIAN_FRONTEND=noninteractive "$@"
@@ -116,19 +116,18 @@ setup_as_root() {
     fi
 }
 
-setup_apt_install() {
-    setup_as_root apt-get install -y --no-install-recommends "$@" </dev/null >&2
-}
+# Never asks, and waits for another apt: a fresh Ubuntu upgrades itself in the background.
+setup_apt() { setup_as_root apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2; }
 
-setup_apt_update() { setup_as_root apt-get update </dev/null >&2; }
+setup_apt_install() { setup_apt install -y --no-install-recommends "$@"; }
 
 # Package lists may be absent (a fresh container) or too old to fetch from.
 setup_install() {
     if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
-        setup_apt_update
+        setup_apt update
         setup_apt_install "$@"
     else
-        setup_apt_install "$@" || { setup_apt_update && setup_apt_install "$@"; }
+        setup_apt_install "$@" || { setup_apt update && setup_apt_install "$@"; }
     fi
 }
 
