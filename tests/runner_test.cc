@@ -16,7 +16,9 @@ namespace {
 /* Behaves as a program of GoogleTest's, as far as the runner can see. */
 constexpr const char *kFakeProgram = R"(#!/bin/sh
 case "$*" in
-*--gtest_list_tests*) printf 'Fake.\n  Passes\n  Fails\n  Crashes\n  IsSkipped\n  Hangs\n  DISABLED_Part\n' ;;
+*--gtest_list_tests*)
+    printf 'Fake.\n'
+    printf '  %s\n' Passes Fails Crashes IsSkipped Hangs DISABLED_Part ;;
 *Fake.Passes) echo 'words of a test that passed' ;;
 *Fake.Fails) echo 'why it failed'; exit 1 ;;
 *Fake.Crashes) kill -SEGV $$ ;;
