@@ -193,6 +193,7 @@ static int probe_opcodes(struct coil__ring *ring)
 static int try_multishot_recv(struct coil__ring *ring)
 {
     struct io_uring_sqe *sqe = &ring->uring.sq.sqes[ring->uring.sq.sqe_tail++];
+    coil__sqe_clear(sqe);
     io_uring_prep_recv_multishot(sqe, -1, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->user_data = COIL__TAG_IGNORE;

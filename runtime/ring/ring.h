@@ -121,14 +121,16 @@ static inline int64_t coil__op_result(const struct coil_future *future, int32_t 
     return __builtin_expect(stopped, 0) ? -ECANCELED : result;
 }
 
-/* The next free entry, not cleared: the prep functions write all of it but user_data. */
+/* The next free entry. The prep functions write all of it but user_data. */
 static inline struct io_uring_sqe *coil__ring_sqe(struct coil__ring *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
     if (__builtin_expect(coil__ring_unsubmitted(ring) == ring->sq_limit, 0))
         coil__ring_flush(ring);
     coil__sched->loop_due = true;
-    return &sq->sqes[sq->sqe_tail++ & (ring->sq_limit - 1)];
+    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail++ & (ring->sq_limit - 1)];
+    coil__sqe_clear(sqe);
+    return sqe;
 }
 
 #endif
