@@ -4,9 +4,17 @@
 
 #include "future/timers.h"
 
+/* A second one would take the first one's place, which would then never be woken. */
+static void require_no_waiter(const struct coil_future *future)
+{
+    coil__require(future->waiter == NULL || !coil__future_busy(future),
+                  "coil_await: another coroutine waits for this future");
+}
+
 void coil__future_wait_uncancellable(struct coil_future *future)
 {
     struct coil_task *task = coil__self();
+    require_no_waiter(future);
     future->waiter = task;
     while (future->state != COIL__FUTURE_DONE)
         coil__task_park(task);
@@ -25,11 +33,13 @@ void coil__future_wait_slow(struct coil_future *future, struct coil_task *task)
 {
     coil__require(future->state != COIL__FUTURE_IDLE,
                   "coil_await: the future was never started, or is awaited twice");
+    require_no_waiter(future);
     future->waiter = task;
     task->waits_on = future;
     if (task->cancelled)
         coil_future_cancel(future);
-    coil__future_wait_uncancellable(future);
+    while (future->state != COIL__FUTURE_DONE)
+        coil__task_park(task);
     task->waits_on = NULL;
 }
 
@@ -86,6 +96,7 @@ static int first_done(struct coil_future *const futures[], size_t count)
                       "coil_await_any: a future was never started");
         if (futures[i]->state == COIL__FUTURE_DONE)
             return (int)i;
+        require_no_waiter(futures[i]);
     }
     return -1;
 }

@@ -103,7 +103,8 @@ static inline __attribute__((always_inline)) void coil__future_wait(struct coil_
     if (future->state == COIL__FUTURE_DONE)
         return;
     struct coil_task *task = coil__self();
-    if (__builtin_expect(task->cancelled || future->state != COIL__FUTURE_IN_FLIGHT, 0)) {
+    bool plain = future->state == COIL__FUTURE_IN_FLIGHT && future->waiter == NULL;
+    if (__builtin_expect(task->cancelled || !plain, 0)) {
         coil__future_wait_slow(future, task);
         return;
     }
