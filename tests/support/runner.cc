@@ -28,8 +28,8 @@ using std::chrono::seconds;
 
 /* Generous: the limit is there to end what hangs, not to judge what is slow on a busy machine. A
  * test that needs longer says so by "Slow" in its name. */
-constexpr seconds kLimit{60};
-constexpr seconds kSlowLimit{300};
+constexpr seconds kLimit{120};
+constexpr seconds kSlowLimit{600};
 constexpr int kSanitizedFactor = 3;
 
 /* What a test program returns when its test was skipped, and how it then says why. */
