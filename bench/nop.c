@@ -267,7 +267,8 @@ static int run_counted(char **argv)
     return result < 0;
 }
 
-static void measure_instructions(struct harness *harness, struct bench_case *bench_case)
+/* The same case once more, but for its metric and how that is measured. */
+static void measure_instructions(struct harness *harness, struct bench_case bench_case)
 {
     static const struct metric metric = {.name = "user-space instructions per NOP",
                                          .unit = "instr"};
@@ -275,10 +276,10 @@ static void measure_instructions(struct harness *harness, struct bench_case *ben
         {.name = "coil", .measure = count_coil, .skipped = callgrind_missing()},
         {.name = "liburing", .measure = count_bare, .skipped = callgrind_missing()},
     };
-    bench_case->metrics = &metric;
-    bench_case->subjects = subjects;
-    bench_case->rounds = 1; /* repeatable */
-    harness_case(harness, bench_case);
+    bench_case.metrics = &metric;
+    bench_case.subjects = subjects;
+    bench_case.rounds = 1; /* repeatable */
+    harness_case(harness, &bench_case);
 }
 
 int main(int argc, char **argv)
@@ -315,7 +316,7 @@ int main(int argc, char **argv)
             };
             harness_case(&harness, &bench_case);
             if (depths[i] == 1 || depths[i] == 32)
-                measure_instructions(&harness, &bench_case);
+                measure_instructions(&harness, bench_case);
         }
     }
     return harness_close(&harness);

@@ -118,7 +118,7 @@ int server_listen(const struct server_options *options, int socket_flags)
 
 void server_announce(int listener)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t length = sizeof(address);
     if (getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
