@@ -114,11 +114,15 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
             (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-/* A worker thread that was told to stop says that it was interrupted. */
+/* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
+ * system call would be restarted: the kernel's ERESTARTSYS and its kin, which are no errno. */
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
-    bool stopped = result == -EINTR && future->state == COIL__FUTURE_CANCELLING;
-    return __builtin_expect(stopped, 0) ? -ECANCELED : result;
+    enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
+    bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
+    if (__builtin_expect(result != -EINTR && !restarts, 1))
+        return result;
+    return future->state == COIL__FUTURE_CANCELLING ? -ECANCELED : -EINTR;
 }
 
 /* The next free entry. The prep functions write all of it but user_data. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening what blocks: the kernel's own restart codes never reach a program. */
+#include "ops/runtime.h"
+#include "support/process.h"
+
+#include <coil/fd.h>
+#include <coil/file.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+using namespace coil_test;
+
+/* O_CREAT makes a worker thread of the kernel open it, and wait for a reader as open(2) does. A
+ * worker that is told to stop then returns -ERESTARTSYS, which no program should ever see. */
+TEST(Open, OfAFifoWithoutAReaderIsCancelledInTime)
+{
+    TempDir dir;
+    std::string fifo = dir.path("fifo");
+    ASSERT_EQ(0, mkfifo(fifo.c_str(), 0600));
+
+    EXPECT_EQ(0, run([&] {
+                  COIL_SCOPE(limit, coil_after(100 * COIL_MSEC));
+                  int fd = coil_open(fifo.c_str(), O_WRONLY | O_CREAT, 0600);
+                  EXPECT_EQ(-ECANCELED, fd);
+                  EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&limit, fd));
+                  return 0;
+              }));
+}
