@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel driver's enter(): what it hides, what it bounds, and who may call it. */
 #include "ring/kernel_ring.h"
-#include "ring/sandbox.h"
+#include "support/sandbox.h"
 
 #include <algorithm>
 #include <array>

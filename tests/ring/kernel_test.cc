@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ring/kernel.h: set-up and the ways down from the best ring. */
 #include "ring/kernel_ring.h"
-#include "ring/sandbox.h"
+#include "support/sandbox.h"
 
 extern "C" {
 #include "base/log.h"
@@ -24,8 +24,8 @@ extern "C" {
 
 namespace {
 
+using coil_test::ChildOutcome;
 using coil_test::KernelRing;
-using coil_test::Outcome;
 using coil_test::run_in_child;
 
 std::string said;
@@ -297,7 +297,7 @@ TEST_F(KernelSetUp, KeepsTheMemoryOfTheRingFromAForkedChild)
     KernelRing ring;
     ASSERT_EQ(ring.error, 0);
     const io_uring &uring = ring.ring.uring;
-    Outcome outcome = run_in_child([&] {
+    ChildOutcome outcome = run_in_child([&] {
         auto entries = reinterpret_cast<const unsigned *>(uring.sq.sqes);
         return (faults(uring.sq.ktail) ? 1 : 0) + (faults(uring.cq.ktail) ? 2 : 0) +
                (faults(entries) ? 4 : 0);
@@ -310,7 +310,7 @@ TEST_F(KernelSetUp, HalvesTheRingUntilItFitsMemlock)
 {
     if (!coil_test::is_root())
         GTEST_SKIP() << "needs root, to become a user with little locked memory";
-    Outcome outcome = run_in_child([] {
+    ChildOutcome outcome = run_in_child([] {
         coil_test::become_nobody(coil__kernel_ring_size(256));
         KernelRing ring(2048);
         return ring.error < 0 ? ring.error : int(ring.ring.sq_limit);
@@ -327,7 +327,7 @@ TEST_F(KernelSetUp, WaitsForTheLockedMemoryOfRingsJustClosed)
 {
     if (!coil_test::is_root())
         GTEST_SKIP() << "needs root, to become a user with little locked memory";
-    Outcome outcome = run_in_child([] {
+    ChildOutcome outcome = run_in_child([] {
         coil_test::become_nobody(coil__kernel_ring_size(256));
         unsigned full_size = 0;
         for (int i = 0; i < 10; i++) {
@@ -344,7 +344,7 @@ TEST_F(KernelSetUp, WaitsForTheLockedMemoryOfRingsJustClosed)
 TEST_F(KernelSetUp, WaitsRightlyInsideATimeNamespace)
 {
     for (const char *offset : {"monotonic 100000 0\n", "monotonic -1 0\n"}) {
-        Outcome outcome = run_in_child([=] {
+        ChildOutcome outcome = run_in_child([=] {
             if (unshare(CLONE_NEWTIME) < 0 ||
                 !(std::ofstream("/proc/self/timens_offsets") << offset << std::flush))
                 return 77;

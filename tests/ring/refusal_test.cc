@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ring/refusal.h: what the administrator is told, for made-up facts and in real trouble. */
-#include "ring/sandbox.h"
+#include "support/sandbox.h"
 
 #include <liburing.h>
 
@@ -20,7 +20,7 @@ extern "C" {
 
 namespace {
 
-using coil_test::Outcome;
+using coil_test::ChildOutcome;
 using coil_test::run_in_child;
 
 std::string said;
@@ -219,7 +219,7 @@ int try_ring(unsigned entries)
 
 TEST(Refused, BySeccompWithEPERM)
 {
-    Outcome outcome = run_in_child(
+    ChildOutcome outcome = run_in_child(
         [] { return coil_test::deny_system_call(SYS_io_uring_setup, EPERM) ? try_ring(64) : 1; });
     if (outcome.result == 1)
         GTEST_SKIP() << "seccomp filters are forbidden here";
@@ -229,7 +229,7 @@ TEST(Refused, BySeccompWithEPERM)
 
 TEST(Refused, BySeccompWithENOSYS)
 {
-    Outcome outcome = run_in_child(
+    ChildOutcome outcome = run_in_child(
         [] { return coil_test::deny_system_call(SYS_io_uring_setup, ENOSYS) ? try_ring(64) : 1; });
     if (outcome.result == 1)
         GTEST_SKIP() << "seccomp filters are forbidden here";
@@ -241,7 +241,7 @@ TEST(Refused, BySeccompWithENOSYS)
 TEST(Refused, BySeccompInOneOfTheOtherCalls)
 {
     for (long call : {SYS_io_uring_enter, SYS_io_uring_register}) {
-        Outcome outcome = run_in_child(
+        ChildOutcome outcome = run_in_child(
             [=] { return coil_test::deny_system_call(call, EPERM) ? try_ring(64) : 1; });
         if (outcome.result == 1)
             GTEST_SKIP() << "seccomp filters are forbidden here";
@@ -254,7 +254,7 @@ TEST(Refused, BySeccompInOneOfTheOtherCalls)
 
 TEST(Refused, WithoutDescriptors)
 {
-    Outcome outcome = run_in_child([] {
+    ChildOutcome outcome = run_in_child([] {
         rlimit limit = {64, 64};
         setrlimit(RLIMIT_NOFILE, &limit);
         while (dup(STDIN_FILENO) >= 0)
@@ -270,7 +270,7 @@ TEST(Refused, ByMemlock)
 {
     if (!coil_test::is_root())
         GTEST_SKIP() << "needs root, to become a user without locked memory";
-    Outcome outcome = run_in_child([] {
+    ChildOutcome outcome = run_in_child([] {
         coil_test::become_nobody(0);
         return try_ring(256);
     });

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A child process, or a thread, with fewer rights than the test. */
-#ifndef COIL_TESTS_RING_SANDBOX_H
-#define COIL_TESTS_RING_SANDBOX_H
+#ifndef COIL_TESTS_SUPPORT_SANDBOX_H
+#define COIL_TESTS_SUPPORT_SANDBOX_H
 
 #include <cstdint>
 #include <functional>
@@ -10,13 +10,13 @@
 namespace coil_test {
 
 /* What came of a child: what it said to coil's log, and what its function returned. */
-struct Outcome {
+struct ChildOutcome {
     int result;
     std::string log;
 };
 
 /* Runs the function in a child process and waits for it. A child that dies fails the test. */
-Outcome run_in_child(const std::function<int()> &function);
+ChildOutcome run_in_child(const std::function<int()> &function);
 
 /* Makes the calling thread, and what it starts, get `error` from the system call `number`; with
  * `arg1_min`, only if the second argument is at least that. There is no way back. Returns whether

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Seccomp, limits and users. */
-#include "ring/sandbox.h"
+#include "support/sandbox.h"
 
 extern "C" {
 #include "base/log.h"
@@ -58,7 +58,7 @@ std::string read_to_end(int fd)
 
 } // namespace
 
-Outcome run_in_child(const std::function<int()> &function)
+ChildOutcome run_in_child(const std::function<int()> &function)
 {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
