@@ -3,9 +3,9 @@
  * What memory does a parked coroutine take, with a million of them on one core? (--quick: 100,000.)
  *
  * Resident memory and page tables that they added to a process of their own, and how many memory
- * areas (VMAs) that process then has. Beside: as many slots of the same size in one mapping, of each
- * one page touched, which is the least that a stack can be. Not measured: the stacks of coroutines
- * that have called deeply, which keep the pages that they touched.
+ * areas (VMAs) that process then has. Beside: as many slots of the same size in one mapping, of
+ * each one page touched, which is the least that a stack can be. Not measured: the stacks of
+ * coroutines that have called deeply, which keep the pages that they touched.
  */
 #include "harness/coil_subject.h"
 #include "harness/footprint.h"

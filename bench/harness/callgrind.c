@@ -81,9 +81,9 @@ int64_t callgrind_read(const struct process *process)
         return -1;
     char pid[32];
     snprintf(pid, sizeof(pid), "--pid=%d", (int)process->pid);
-    const char *const command[] = {"vgdb", "-q", option, pid, "status", "internal", NULL};
+    const char *const command[] = {"vgdb", option, pid, "status", "internal", NULL};
     struct process vgdb;
-    if (process_start(&vgdb, command) != NULL)
+    if (process_start_quiet(&vgdb, command) != NULL)
         return -1;
     int64_t instructions = -1;
     char line[256], rest;

@@ -49,71 +49,54 @@ static void measure(struct rounds *rounds, unsigned subject, double figures[METR
 
 /*
  * As measure(), in a window before and after which the CPUs are as far apart as `wanted`. Windows
- * that are not are thrown away as long as the budget lasts. Returns whether it was found.
+ * that are not are thrown away as long as the budget lasts. Returns whether the one that counts is.
  */
 static bool measure_placed(struct rounds *rounds, unsigned subject, enum distance wanted,
                            double figures[METRIC_MAX])
 {
     struct harness *harness = rounds->harness;
     const struct placement *placement = &harness->placement;
-    do {
+    for (;;) {
         int64_t start = clock_ns();
         double before = placement_read(placement);
-        if (placement_distance(placement, before) == wanted) {
+        bool placed = placement_distance(placement, before) == wanted;
+        bool last = harness->placement_budget_ns <= 0;
+        if (placed || last) {
             measure(rounds, subject, figures);
             if (rounds->out[subject])
                 return true;
-            double after = placement_read(placement);
-            if (placement_agree(placement, before, after))
-                return true;
+            placed = placed && placement_agree(placement, before, placement_read(placement));
+            if (placed || last)
+                return placed;
         } else {
             usleep(20000);
         }
         harness->placement_budget_ns -= clock_ns() - start;
-    } while (harness->placement_budget_ns > 0);
-    return false;
-}
-
-/* One turn of all subjects, all of them in the same placement. Returns whether that worked. */
-static bool take_placed_turn(struct rounds *rounds, enum distance wanted,
-                             double figures[SUBJECT_MAX][METRIC_MAX])
-{
-    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
-        if (!rounds->out[i] && !measure_placed(rounds, i, wanted, figures[i]))
-            return false;
-    }
-    return true;
-}
-
-static void take_turn(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
-{
-    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
-        if (!rounds->out[i])
-            measure(rounds, i, figures[i]);
     }
 }
 
 /*
- * Near is compared with near. When the machine does not offer that for a long time, a round is
- * taken as the CPUs are; and when they do not stay so either, it counts all the same, and the
- * table says so.
+ * One turn of all subjects. Near is compared with near. When the machine has not offered that for a
+ * long time, a round is taken as the CPUs are; and if they do not even stay so, it counts all the
+ * same, and the table says so.
  */
 static void take_round(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
 {
-    struct harness *harness = rounds->harness;
-    if (!rounds->bench_case->two_cpus) {
-        take_turn(rounds, figures);
-        return;
+    const struct harness *harness = rounds->harness;
+    bool two_cpus = rounds->bench_case->two_cpus, settled = true;
+    enum distance wanted = NEAR;
+    if (two_cpus && harness->placement_budget_ns <= 0)
+        wanted = placement_distance(&harness->placement, placement_read(&harness->placement));
+    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
+        if (rounds->out[i])
+            continue;
+        if (two_cpus)
+            settled &= measure_placed(rounds, i, wanted, figures[i]);
+        else
+            measure(rounds, i, figures[i]);
     }
-    if (harness->placement_budget_ns > 0 && take_placed_turn(rounds, NEAR, figures))
-        return;
-    const struct placement *placement = &harness->placement;
-    enum distance now = placement_distance(placement, placement_read(placement));
-    rounds->far += now == FAR;
-    if (take_placed_turn(rounds, now, figures))
-        return;
-    rounds->unsettled++;
-    take_turn(rounds, figures);
+    rounds->far += settled && wanted == FAR;
+    rounds->unsettled += !settled || wanted == BUSY;
 }
 
 static struct topic topic_of(const struct rounds *rounds, unsigned subject, const char *metric)
@@ -187,7 +170,7 @@ static void add_results(struct rounds *rounds)
                      "in %u of %u rounds the CPUs were far apart", rounds->far, rounds->done);
     if (rounds->unsettled > 0)
         harness_note(rounds->harness, bench_case->name, "",
-                     "in %u of %u rounds the CPUs moved meanwhile: do not trust this one",
+                     "in %u of %u rounds the CPUs moved or were not ours alone: do not trust this",
                      rounds->unsettled, rounds->done);
 }
 

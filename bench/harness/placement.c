@@ -15,6 +15,7 @@ enum {
     BATCHES = 5,
     ROUND_TRIPS = 400, /* in a batch: a few hundred microseconds at most */
     NEAR_BELOW_NS = 200,
+    FAR_BELOW_NS = 1500, /* no two CPUs of one machine are that far apart */
 };
 
 /* The CPU's core and package as one text, or an empty one where the system does not say. */
@@ -133,7 +134,9 @@ double placement_read(const struct placement *placement)
 
 enum distance placement_distance(const struct placement *placement, double bounce_ns)
 {
-    return bounce_ns < placement->near_below_ns ? NEAR : FAR;
+    if (bounce_ns < placement->near_below_ns)
+        return NEAR;
+    return bounce_ns < FAR_BELOW_NS ? FAR : BUSY;
 }
 
 bool placement_agree(const struct placement *placement, double before_ns, double after_ns)

@@ -12,7 +12,8 @@
 
 #include <stdbool.h>
 
-enum distance { NEAR, FAR };
+/* BUSY: somebody else ran on one of the two, so that the way could not be measured. */
+enum distance { NEAR, FAR, BUSY };
 
 struct placement {
     int server_cpu; /* where what is measured runs */

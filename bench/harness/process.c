@@ -19,7 +19,7 @@ enum { PATIENCE_MS = 5000 };
 
 /* In the child, between fork and exec. */
 __attribute__((noreturn)) static void become(const char *const argv[], int input, int output,
-                                             pid_t parent)
+                                             bool quiet, pid_t parent)
 {
     /* When we are killed, so is the child; but not if we were before it could say so. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -30,12 +30,15 @@ __attribute__((noreturn)) static void become(const char *const argv[], int input
     sched_setaffinity(0, sizeof(all), &all);
     dup2(input, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
+    int nowhere = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    if (nowhere >= 0)
+        dup2(nowhere, STDERR_FILENO);
     execvp(argv[0], (char *const *)(uintptr_t)argv);
     fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 
-const char *process_start(struct process *process, const char *const argv[])
+static const char *start(struct process *process, const char *const argv[], bool quiet)
 {
     int input[2], output[2];
     if (pipe2(input, O_CLOEXEC) < 0)
@@ -48,11 +51,21 @@ const char *process_start(struct process *process, const char *const argv[])
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
-        become(argv, input[0], output[1], parent);
+        become(argv, input[0], output[1], quiet, parent);
     close(input[0]);
     close(output[1]);
     *process = (struct process){.pid = pid, .input = input[1], .output = output[0]};
     return pid < 0 ? strerror(errno) : NULL;
+}
+
+const char *process_start(struct process *process, const char *const argv[])
+{
+    return start(process, argv, false);
+}
+
+const char *process_start_quiet(struct process *process, const char *const argv[])
+{
+    return start(process, argv, true);
 }
 
 void process_say(struct process *process, const char *text)

@@ -18,6 +18,9 @@ enum { ARGUMENT_MAX = 32 };
 /* Starts argv[0], looked up in PATH, on any CPU. Returns NULL, or why it could not be started. */
 const char *process_start(struct process *process, const char *const argv[]);
 
+/* As process_start(), and what it writes to its standard error is thrown away. */
+const char *process_start_quiet(struct process *process, const char *const argv[]);
+
 /* Writes text to its standard input. */
 void process_say(struct process *process, const char *text);
 
