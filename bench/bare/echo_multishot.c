@@ -25,7 +25,7 @@ enum {
      * The ring hands buffers out in turn, so all that circulate pass through the cache. Only as
      * many circulate as the traffic has needed at once.
      */
-    BUFFER_FIRST = 64,
+    BUFFER_FIRST = 32,
     GROUP = 0,
     NO_BUFFER = UINT16_MAX,
 };
