@@ -207,6 +207,7 @@ TEST(TidyRules, LongFilesAreFound)
 {
     EXPECT_EQ(0u, tidy::check_file_length(source("bench/a.c", repeat("x\n", 500))).size());
     EXPECT_EQ(1u, tidy::check_file_length(source("bench/a.c", repeat("x\n", 501))).size());
+    EXPECT_EQ(0u, tidy::check_file_length(source("tests/a_test.cc", repeat("x\n", 501))).size());
 }
 
 TEST(TidyRules, LongFunctionsAreFound)
