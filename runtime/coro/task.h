@@ -201,10 +201,9 @@ static inline struct coil_task *coil__task_start(struct coil__sched *sched,
         return NULL;
     if (task->context == NULL || copy_size != 0)
         coil__task_prepare(sched, task, copy_size);
-    task->waits_on = NULL;
+    /* The last tenant left nothing else behind: it waits for nothing, has nothing in flight (that
+     * is asserted), and no exception is caught in the entry loop. */
     task->cancelled = false;
-    task->in_flight = 0;
-    task->exceptions = (struct coil__exceptions){NULL, 0};
     task->main = main;
     sched->task_count++;
     coil__task_enqueue(sched, task);

@@ -51,8 +51,9 @@ void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_ti
 
 void coil_scope_open(struct coil_scope *scope, coil_time deadline)
 {
-    coil__require(scope->phase == COIL__SCOPE_CLOSED, "coil_scope_open: it is open already");
-    coil__scope_open(scope, coil__self(), deadline);
+    struct coil_task *task = coil__self();
+    coil__require(scope != task->scope, "coil_scope_open: it is open already");
+    coil__scope_open(scope, task, deadline);
 }
 
 /* Scopes whose inside has yet to be cancelled: a list, since the tree may be deep. */
@@ -167,6 +168,7 @@ static void note_result(struct coil_scope *scope, const struct coil_task *task, 
     coil__scope_cancel(scope, COIL__CAUSE_FAILURE);
 }
 
+/* What a scope that was cancelled reports. */
 static int outcome(const struct coil_scope *scope, int result)
 {
     if (scope->error != 0)
@@ -191,7 +193,8 @@ int coil_scope_close(struct coil_scope *scope, int result)
     struct coil_task *task = coil__self();
     coil__require(scope == task->scope && scope->owner == task,
                   "coil_scope_close: not the innermost scope that the caller opened");
-    note_result(scope, task, result);
+    if (__builtin_expect(result < 0, 0))
+        note_result(scope, task, result);
     scope->phase = COIL__SCOPE_CLOSING;
     while (scope->child_count > 0)
         coil__task_park(task);
@@ -199,7 +202,8 @@ int coil_scope_close(struct coil_scope *scope, int result)
     scope->phase = COIL__SCOPE_CLOSED;
     task->scope = scope->parent;
     task->cancelled = task->scope->cause != COIL__CAUSE_NONE;
-    return outcome(scope, result);
+    bool eventful = scope->cause != COIL__CAUSE_NONE || scope->error != 0;
+    return __builtin_expect(eventful, 0) ? outcome(scope, result) : result;
 }
 
 void coil_scope_drop(struct coil_scope *scope)
