@@ -68,7 +68,9 @@ static int run_call(void *arg)
     if (call->cancelled) /* it overtook the coroutine's start */
         coil__scope_cancel(&scope, COIL__CAUSE_ENCLOSING);
     int result = call->fn(call->arg);
-    finish(call, coil_scope_close(&scope, result));
+    /* What fn brought about counts, also when it was cancelled: it may be a descriptor. */
+    coil_scope_drop(&scope);
+    finish(call, result);
     return 0; /* The result is the caller's affair: no failure of this core. */
 }
 

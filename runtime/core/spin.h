@@ -29,7 +29,10 @@ struct coil__spin {
 
 static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
 {
-    *spin = (struct coil__spin){.fixed_ns = spin_ns, .next_rest = COIL__SPIN_REST_MIN};
+    spin->fixed_ns = spin_ns;
+    spin->score = 0;
+    spin->rest = 0;
+    spin->next_rest = COIL__SPIN_REST_MIN;
 }
 
 /* How long to look out now; 0: not at all. */

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* coil_run(): its result, what it ends, and what it leaves behind. */
+#include "support/census.h"
+#include "support/running.h"
+#include "support/sandbox.h"
+#include "support/sanitizer.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <pthread.h>
+#include <set>
+#include <string>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using namespace coil_test;
+
+namespace {
+
+TEST(Run, ReturnsTheResultOfItsFunction)
+{
+    for (int result : {0, 1, 12345, -1, -EIO, -ECANCELED})
+        EXPECT_EQ(result, run([=] { return result; }));
+}
+
+TEST(Run, PassesTheArgumentOn)
+{
+    int argument = 0;
+    auto fn = [](void *arg) { return *static_cast<int *>(arg) = 7; };
+    coil_options options = cores(1);
+    EXPECT_EQ(7, coil_run(&options, fn, &argument));
+    EXPECT_EQ(7, argument);
+}
+
+TEST(Run, WithoutOptionsTakesEveryCpu)
+{
+    cpu_set_t allowed;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(allowed), &allowed));
+    auto fn = [](void *) { return int(coil_core_count()); };
+    EXPECT_EQ(CPU_COUNT(&allowed), coil_run(nullptr, fn, nullptr));
+}
+
+TEST(Run, StartsAsManyCoresAsAskedFor)
+{
+    for (unsigned count : {1u, 2u, 4u, 8u}) {
+        EXPECT_EQ(0, run(
+                         [=] {
+                             EXPECT_EQ(count, coil_core_count());
+                             EXPECT_EQ(0u, coil_core_self());
+                             for (unsigned core = 0; core < count; core++)
+                                 EXPECT_EQ(int(core),
+                                           call(core, [] { return int(coil_core_self()); }));
+                             return 0;
+                         },
+                         cores(count)));
+    }
+}
+
+TEST(Run, NamesItsThreadsAndPinsThem)
+{
+    auto name = [] {
+        char text[16] = "";
+        pthread_getname_np(pthread_self(), text, sizeof(text));
+        return std::string(text);
+    };
+    cpu_set_t allowed;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(allowed), &allowed));
+    run(
+        [&] {
+            for (unsigned core = 0; core < 3; core++) {
+                EXPECT_EQ(0, call(core, [&] {
+                              EXPECT_EQ("coil-" + std::to_string(core), name());
+                              cpu_set_t pinned;
+                              EXPECT_EQ(0, sched_getaffinity(0, sizeof(pinned), &pinned));
+                              EXPECT_EQ(1, CPU_COUNT(&pinned));
+                              return 0;
+                          }));
+            }
+            return 0;
+        },
+        cores(3));
+    cpu_set_t after;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(after), &after));
+    EXPECT_TRUE(CPU_EQUAL(&allowed, &after)) << "the caller's own thread was pinned";
+}
+
+/* fn may leave nothing behind of its own; what calls of it do on other cores may go on. */
+TEST(Run, EndsWhatTheFunctionLeftOnOtherCores)
+{
+    std::atomic<int> started{0}, cancelled{0};
+    Body child = [&] {
+        started++;
+        int result = wait_for_ever();
+        cancelled += result == -ECANCELED;
+        return result;
+    };
+    auto fn = [&] {
+        COIL_SCOPE(scope, COIL_FOREVER);
+        Children children;
+        for (unsigned core = 0; core < 4; core++) {
+            for (int i = 0; i < 10; i++)
+                EXPECT_EQ(0, coil_spawn_on(&scope, core, call_body, &child));
+        }
+        wait_until([&] { return started >= 20; });
+        return 5; /* its scope is dropped with calls that have arrived, and perhaps others */
+    };
+    EXPECT_EQ(5, run(fn, cores(4)));
+    EXPECT_EQ(started, cancelled);
+}
+
+TEST(Run, RefusesASecondOneAtTheSameTime)
+{
+    std::atomic<bool> running{false}, refused{false};
+    std::thread second([&] {
+        while (!running)
+            std::this_thread::yield();
+        EXPECT_EQ(-EBUSY, run([] { return 0; }));
+        refused = true;
+    });
+    EXPECT_EQ(3, run([&] {
+                  running = true;
+                  wait_until([&] { return refused.load(); });
+                  return 3;
+              }));
+    second.join();
+    EXPECT_EQ(4, run([] { return 4; })) << "the refusal must not count as a run";
+}
+
+std::vector<std::string> log_lines;
+
+void take_log(const char *line)
+{
+    log_lines.push_back(line);
+}
+
+/* The log belongs to the run that is going on, not to one that is refused. */
+TEST(Run, ARefusedSecondOneLeavesTheLogToTheFirst)
+{
+    log_lines.clear();
+    std::atomic<bool> running{false}, refused{false};
+    std::thread second([&] {
+        while (!running)
+            std::this_thread::yield();
+        EXPECT_EQ(-EBUSY, run([] { return 0; }));
+        refused = true;
+    });
+    coil_options options = cores(1);
+    options.log = take_log;
+    EXPECT_EQ(0, run(
+                     [&] {
+                         running = true;
+                         wait_until([&] { return refused.load(); });
+                         return 0;
+                     },
+                     options));
+    second.join();
+    options.core_count = 5000;
+    EXPECT_EQ(-EINVAL, run([] { return 0; }, options));
+    EXPECT_EQ(1u, log_lines.size());
+}
+
+TEST(Run, AgainAndAgainLeavesNothingBehindSlow)
+{
+    run([] { return 0; }, cores(2)); /* what the first one loads, stays */
+    Census before = take_census();
+    const int rounds = kSanitized ? 100 : 1000;
+    for (int i = 0; i < rounds; i++) {
+        ASSERT_EQ(i, run(
+                         [=] {
+                             Children children;
+                             COIL_SCOPE(scope, COIL_FOREVER);
+                             children.start(scope, [] { return coil_nop(); });
+                             EXPECT_EQ(0, call(1, [] { return coil_nop(); }));
+                             return coil_scope_close(&scope, i);
+                         },
+                         cores(2)));
+    }
+    EXPECT_EQ("", compare_census(before));
+    Census after = take_census();
+    if (!kSanitized) {
+        EXPECT_LT(after.resident_kib, before.resident_kib + 2048);
+        EXPECT_LT(after.mapping_count, before.mapping_count + 16);
+    }
+}
+
+/* Whether a write to a pipe without a reader kills, would be told by the disposition alone. */
+TEST(Run, IgnoresSigpipeWhileItRunsAndPutsTheDefaultBack)
+{
+    struct sigaction now;
+    auto handler_now = [&now] {
+        EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
+        return now.sa_handler;
+    };
+    ASSERT_EQ(SIG_DFL, handler_now());
+    run([&] {
+        EXPECT_EQ(SIG_IGN, handler_now());
+        int ends[2];
+        EXPECT_EQ(0, pipe(ends));
+        close(ends[0]);
+        EXPECT_EQ(-EPIPE, coil_write(ends[1], "x", 1));
+        close(ends[1]);
+        return 0;
+    });
+    EXPECT_EQ(SIG_DFL, handler_now());
+}
+
+TEST(Run, LeavesTheProgramsOwnSigpipeHandlerAlone)
+{
+    struct sigaction own = {}, now;
+    own.sa_handler = [](int) {};
+    ASSERT_EQ(0, sigaction(SIGPIPE, &own, nullptr));
+    run([&] {
+        EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
+        EXPECT_EQ(own.sa_handler, now.sa_handler);
+        return 0;
+    });
+    EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
+    EXPECT_EQ(own.sa_handler, now.sa_handler);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+TEST(Run, LeavesErrnoOfTheCallerInPeaceOnSuccess)
+{
+    errno = 77;
+    EXPECT_EQ(0, run([] { return 0; }));
+    EXPECT_EQ(77, errno);
+}
+
+int silent_run(unsigned count)
+{
+    coil_options options = cores(count);
+    options.log = [](const char *) {};
+    bool ran = false;
+    int result = run(
+        [&] {
+            ran = true;
+            return 0;
+        },
+        options);
+    EXPECT_EQ(result == 0, ran);
+    return result;
+}
+
+/* With `spare` more descriptors than are open now. */
+class DescriptorLimit {
+public:
+    explicit DescriptorLimit(int spare)
+    {
+        EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &before_));
+        int lowest_free = dup(0);
+        EXPECT_GE(lowest_free, 0);
+        close(lowest_free);
+        rlimit limit = {rlim_t(lowest_free + spare), before_.rlim_max};
+        EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+    }
+
+    ~DescriptorLimit() { EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before_)); }
+
+    DescriptorLimit(const DescriptorLimit &) = delete;
+    DescriptorLimit &operator=(const DescriptorLimit &) = delete;
+
+private:
+    rlimit before_;
+};
+
+TEST(RunStart, LeavesNothingBehindWhenAnyCoresRingCannotBeOpened)
+{
+    Census before = take_census();
+    int refused = 0;
+    for (int spare = 0; spare < 12; spare++) {
+        DescriptorLimit limit(spare);
+        int result = silent_run(8);
+        EXPECT_TRUE(result == 0 || result == -EMFILE) << result;
+        refused += result == -EMFILE;
+    }
+    EXPECT_GE(refused, 8);
+    EXPECT_EQ(0, silent_run(8));
+    EXPECT_EQ("", compare_census(before));
+}
+
+TEST(RunStart, SaysWhyACoreCouldNotBeSetUp)
+{
+    log_lines.clear();
+    DescriptorLimit limit(2);
+    coil_options options = cores(4);
+    options.log = take_log;
+    EXPECT_EQ(-EMFILE, run([] { return 0; }, options));
+    std::string text;
+    for (const std::string &line : log_lines)
+        text += line + "\n";
+    EXPECT_NE(std::string::npos, text.find("likely cause: RLIMIT_NOFILE")) << text;
+    EXPECT_NE(std::string::npos, text.find("remedy: ulimit -n")) << text;
+}
+
+size_t address_space()
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t pages = 0;
+    EXPECT_EQ(1, fscanf(file, "%zu", &pages));
+    fclose(file);
+    return pages * 4096;
+}
+
+/* Whichever mapping fails: of a thread, a ring, a core, a stack for signals, or the first stack. */
+TEST(RunStart, LeavesNothingBehindWhenAddressSpaceRunsOutAnywhere)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer needs its address space";
+    silent_run(4); /* glibc keeps the stacks of its threads */
+    Census before = take_census();
+    std::set<int> results;
+    for (size_t spare = 0; spare < (size_t(90) << 20); spare += size_t(1) << 20) {
+        ChildOutcome outcome = run_in_child([=] {
+            rlimit limit = {address_space() + spare, RLIM_INFINITY};
+            if (setrlimit(RLIMIT_AS, &limit) != 0)
+                return -1;
+            Census inside = take_census();
+            int result = silent_run(4);
+            limit.rlim_cur = RLIM_INFINITY;
+            setrlimit(RLIMIT_AS, &limit);
+            return compare_census(inside).empty() && silent_run(4) == 0 ? result : -1;
+        });
+        results.insert(outcome.result);
+    }
+    EXPECT_EQ(0u, results.count(-1)) << "something was left behind";
+    EXPECT_EQ(1u, results.count(0)) << "what is enough, is to be seen too";
+    EXPECT_EQ(1u, results.count(-ENOMEM));
+    for (int result : results)
+        EXPECT_TRUE(result == 0 || result == -ENOMEM || result == -EAGAIN) << result;
+    EXPECT_EQ("", compare_census(before));
+}
+
+/* Each system call of a start, refused to the child. */
+TEST(RunStart, LeavesNothingBehindWhenASystemCallIsForbidden)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer makes these system calls too";
+    struct Refusal {
+        long number;
+        int error;
+        int expected;
+    };
+    for (Refusal refusal : {
+             Refusal{SYS_io_uring_setup, EPERM, -EPERM},
+             Refusal{SYS_io_uring_setup, ENOSYS, -ENOSYS},
+             Refusal{SYS_io_uring_setup, ENOMEM, -ENOMEM},
+             Refusal{SYS_sigaltstack, EPERM, -EPERM},
+         }) {
+        ChildOutcome outcome = run_in_child([=] {
+            if (!deny_system_call(refusal.number, refusal.error))
+                return 1;
+            Census inside = take_census();
+            int result = silent_run(3);
+            return compare_census(inside).empty() ? result : 2;
+        });
+        EXPECT_EQ(refusal.expected, outcome.result) << refusal.number << " " << refusal.error;
+    }
+}
+
+TEST(RunStart, ReturnsTheErrorOfAThreadThatCannotStart)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer has threads of its own";
+    ChildOutcome outcome = run_in_child([] {
+        if (!deny_system_call(SYS_clone3, EAGAIN) || !deny_system_call(SYS_clone, EAGAIN))
+            return 1;
+        Census inside = take_census();
+        int result = silent_run(3);
+        return compare_census(inside).empty() ? result : 2;
+    });
+    EXPECT_EQ(-EAGAIN, outcome.result);
+}
+
+TEST(RunStart, SaysWhenACoreCannotBePinnedAndRunsIt)
+{
+    log_lines.clear();
+    coil_options options = cores(2);
+    options.cpus = "0,1023";
+    options.log = take_log;
+    EXPECT_EQ(0, run([] { return call(1, [] { return 0; }); }, options));
+    ASSERT_EQ(1u, log_lines.size());
+    EXPECT_NE(std::string::npos, log_lines[0].find("core 1: can't be pinned to CPU 1023"))
+        << log_lines[0];
+}
+
+struct RunDeathTest : testing::Test {
+    RunDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+TEST_F(RunDeathTest, StopsARunWithinARun)
+{
+    EXPECT_DEATH(_exit(run([] { return run([] { return 0; }); })),
+                 "coil_run: called from a coroutine; in coroutine fn of coil_run");
+}
+
+TEST_F(RunDeathTest, StopsQuestionsAboutCoresOutside)
+{
+    EXPECT_DEATH(coil_core_count(), "coil_core_count: called outside coil_run");
+    EXPECT_DEATH(coil_core_self(), "coil_core_self: called outside coil_run");
+}
+
+} // namespace
