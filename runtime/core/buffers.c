@@ -65,7 +65,7 @@ void coil__buffers_close(struct coil__core *core)
     struct coil__buffers *buffers = core->buffers;
     if (buffers == NULL)
         return;
-    coil__assert(coil__list_empty(&buffers->starved));
+    coil__assert(coil__list_empty(&buffers->starved) && buffers->invited == 0);
     if (buffers->ring != NULL) {
         core->ring.driver->unregister_buffers(&core->ring);
         munmap(buffers->ring, buffers->ring_size);
@@ -127,6 +127,16 @@ uint16_t coil__buffers_take(struct coil__buffers *buffers)
     return id;
 }
 
+void coil__buffers_invite(struct coil__buffers *buffers)
+{
+    if (coil__list_empty(&buffers->starved) || !coil__buffers_spare(buffers))
+        return;
+    struct coil_link *link = coil__list_pop(&buffers->starved);
+    struct coil_receiver *receiver = coil__container_of(link, struct coil_receiver, starved);
+    buffers->invited++;
+    coil__future_complete(&receiver->future, 0);
+}
+
 void coil__buffers_release(struct coil__buffers *buffers, uint16_t id)
 {
     coil__require(id < buffers->count && buffers->table[id].out,
@@ -137,9 +147,5 @@ void coil__buffers_release(struct coil__buffers *buffers, uint16_t id)
     buffers->free_count++;
     if (buffers->published + PUBLISH_BATCH <= buffers->publish_goal)
         coil__buffers_publish(buffers);
-    struct coil_link *link = coil__list_pop(&buffers->starved);
-    if (link != NULL) {
-        struct coil_receiver *receiver = coil__container_of(link, struct coil_receiver, starved);
-        coil__future_complete(&receiver->future, 0);
-    }
+    coil__buffers_invite(buffers);
 }

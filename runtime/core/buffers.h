@@ -31,6 +31,7 @@ struct coil__buffers {
     uint16_t free_first; /* a chain through `next` */
     unsigned free_count;
     struct coil_link starved; /* receivers that wait for a buffer to be released */
+    unsigned invited;         /* of those, woken and yet to take theirs: it is kept for them */
     struct coil__buffer {
         uint32_t len;  /* filled bytes */
         uint16_t next; /* in the free chain, or in a receiver's */
@@ -53,6 +54,15 @@ void coil__buffers_filled(struct coil__buffers *buffers, uint16_t id, uint32_t l
 
 /* A free buffer for a private receive, where the kernel lacks rings; COIL__BUFFER_NONE if none. */
 uint16_t coil__buffers_take(struct coil__buffers *buffers);
+
+/* Whether a receiver may begin: a buffer is there that is not kept for another. */
+static inline bool coil__buffers_spare(const struct coil__buffers *buffers)
+{
+    return buffers->published + buffers->free_count > buffers->invited;
+}
+
+/* Wakes the receiver that starved first, if there is a buffer for it. */
+void coil__buffers_invite(struct coil__buffers *buffers);
 
 /* Gives back a buffer that is out. */
 void coil__buffers_release(struct coil__buffers *buffers, uint16_t id);

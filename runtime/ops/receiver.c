@@ -2,13 +2,18 @@
 /*
  * Receiving through shared buffers. The receiver's one future is, in turn:
  *
- *     IDLE or DONE --arm--> in flight: the multishot recv, each of whose completions brings a
- * buffer IDLE or DONE --starve--> in flight: the wait for anybody to release a buffer
+ *     the multishot recv, each of whose completions brings a buffer
+ *     the wait for a buffer that anybody releases, when all are lent out
+ *     without rings of buffers in the kernel: a poll, then a recv into a buffer of one's own
+ *
+ * A receiver that has waited for a buffer is invited: one is kept for it until it has asked the
+ * kernel. If its peer has sent nothing it needs none, and invites the next.
  */
 #include "ops/op.h"
 #include "core/buffers.h"
 
 #include <coil/receiver.h>
+#include <poll.h>
 
 /* Buffers that a slow coroutine may have waiting before its receiver is stopped. */
 enum { PENDING_MAX = 8 };
@@ -38,10 +43,12 @@ static uint16_t pop(struct coil__buffers *buffers, struct coil_receiver *receive
     return id;
 }
 
-/* The operation is over. Whether that ends the stream is seen by the result. */
+/* The operation is over. Whether that ends the stream is seen by the result. When it was not we who
+ * cancelled it the descriptor is being closed, and its number may soon mean another file. */
 static void disarmed(struct coil_receiver *receiver, int32_t result)
 {
-    bool goes_on = result > 0 || result == -ENOBUFS || result == -ECANCELED || result == -EINTR;
+    bool goes_on = result > 0 || result == -ENOBUFS || result == -EINTR ||
+                   (result == -ECANCELED && receiver->future.state == COIL__FUTURE_CANCELLING);
     if (!goes_on) {
         receiver->error = result;
         receiver->state = ENDED;
@@ -73,7 +80,17 @@ static void recv_event(struct coil_future *future, int32_t result, uint32_t flag
 static const struct coil_future_kind recv_kind = {
     .name = "receive", .cancel = coil__op_cancel, .event = recv_event};
 
-/* Without rings of buffers in the kernel: one receive, into a buffer of the receiver's own. */
+/* Without rings of buffers in the kernel: waits for data first, which needs no buffer. */
+static void readable_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags;
+    disarmed(receiver_of(future), result);
+}
+
+static const struct coil_future_kind readable_kind = {
+    .name = "receive", .cancel = coil__op_cancel, .event = readable_event};
+
+/* Then one receive, into a buffer of the receiver's own. */
 static void private_event(struct coil_future *future, int32_t result, uint32_t flags)
 {
     struct coil_receiver *receiver = receiver_of(future);
@@ -116,6 +133,15 @@ static void arm_multishot(struct coil_receiver *receiver)
     coil__op_fire_events(sqe, &receiver->future);
 }
 
+static void arm_readable(struct coil_receiver *receiver)
+{
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &readable_kind);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_poll_add(sqe, receiver->fd, POLLIN);
+    coil__op_fire_events(sqe, &receiver->future);
+}
+
 static void arm_private(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {
     struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &private_kind);
@@ -127,16 +153,51 @@ static void arm_private(struct coil__buffers *buffers, struct coil_receiver *rec
     coil__op_fire_events(sqe, &receiver->future);
 }
 
-static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
+/* Whether a wait of that kind has just ended well. */
+static bool has_waited(const struct coil_receiver *receiver, const struct coil_future_kind *kind)
+{
+    const struct coil_future *future = &receiver->future;
+    return future->state == COIL__FUTURE_DONE && future->kind == kind && future->result >= 0;
+}
+
+static void arm_with_buffer(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {
     if (buffers->published == 0)
         coil__buffers_publish(buffers); /* a recv armed against an empty ring fails at once */
-    if (buffers->published + buffers->free_count == 0)
-        starve(buffers, receiver);
-    else if (buffers->ring != NULL)
+    if (buffers->ring != NULL)
         arm_multishot(receiver);
     else
         arm_private(buffers, receiver);
+}
+
+/* Makes use of the buffer that was kept for this receiver, or lets another have it: unless the
+ * kernel has filled it by the next turn, nothing was there to receive. */
+static void accept_invitation(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    buffers->invited--;
+    arm_with_buffer(buffers, receiver);
+    int cancelled = coil_yield();
+    (void)cancelled; /* seen by the caller */
+    coil__buffers_invite(buffers);
+}
+
+static void decline_invitation(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    receiver->future.state = COIL__FUTURE_IDLE;
+    buffers->invited--;
+    coil__buffers_invite(buffers);
+}
+
+static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    if (has_waited(receiver, &starved_kind))
+        accept_invitation(buffers, receiver);
+    else if (buffers->ring == NULL && !has_waited(receiver, &readable_kind))
+        arm_readable(receiver);
+    else if (coil__buffers_spare(buffers))
+        arm_with_buffer(buffers, receiver);
+    else
+        starve(buffers, receiver);
 }
 
 void coil_receiver_open(struct coil_receiver *receiver, int fd)
@@ -158,6 +219,14 @@ static inline void wait_for_event(struct coil_receiver *receiver, struct coil_ta
     receiver->future.waiter = NULL;
 }
 
+static __attribute__((cold)) int refuse(struct coil__buffers *buffers,
+                                        struct coil_receiver *receiver, struct coil_task *task)
+{
+    if (has_waited(receiver, &starved_kind))
+        decline_invitation(buffers, receiver);
+    return coil__future_refuse(task);
+}
+
 /* Data that is there goes before the news that no more will come. */
 ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
 {
@@ -167,7 +236,7 @@ ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
         return -ENOMEM;
     for (;;) { /* ends: each wait brings data, the end, or a cancellation */
         if (__builtin_expect(task->cancelled, 0))
-            return coil__future_refuse(task);
+            return refuse(buffers, receiver, task);
         if (receiver->pending > 0) {
             uint16_t id = pop(buffers, receiver);
             *data = coil__buffers_at(buffers, id);
@@ -254,6 +323,8 @@ void coil_receiver_close(struct coil_receiver *receiver)
         coil_future_cancel(&receiver->future);
         coil__future_wait_uncancellable(&receiver->future);
     }
+    if (has_waited(receiver, &starved_kind))
+        decline_invitation(coil__core_here->buffers, receiver);
     while (receiver->pending > 0) {
         struct coil__buffers *buffers = coil__core_here->buffers;
         coil__buffers_release(buffers, pop(buffers, receiver));
