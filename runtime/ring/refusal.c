@@ -213,30 +213,37 @@ static void say_sysctl(const struct coil__refusal_facts *facts)
     coil__log("  remedy: sysctl -w kernel.io_uring_disabled=0");
 }
 
+/* What stands behind a command that raises a limit above the hard one. */
+static const char *who_may_raise(uint64_t wanted, uint64_t hard)
+{
+    return wanted > hard ? " (as root)" : "";
+}
+
 static void say_memlock(const struct coil__refusal_facts *facts)
 {
     const uint64_t least = 8192; /* KiB: today's usual default, enough for some hundred cores */
     uint64_t needed = facts->memlock_needed / 1024;
+    uint64_t wanted = needed > least / 8 ? needed * 8 : least;
     coil__log("  likely cause: RLIMIT_MEMLOCK is used up or too low; the rings that others of this "
               "user have count as well");
-    coil__log("  remedy: ulimit -l %" PRIu64
-              "; LimitMEMLOCK= in the unit; --ulimit memlock= of the "
-              "container; or a lower COIL_RING_ENTRIES",
-              needed > least / 8 ? needed * 8 : least);
+    coil__log("  remedy: ulimit -l %" PRIu64 "%s; LimitMEMLOCK= in the unit; --ulimit memlock= of "
+              "the container; or a lower COIL_RING_ENTRIES",
+              wanted, who_may_raise(wanted, facts->memlock_hard / 1024));
 }
 
 static void say_descriptors(const struct coil__refusal_facts *facts)
 {
     if (facts->error == ENFILE) {
         coil__log("  likely cause: the whole system is out of open files");
-        coil__log("  remedy: sysctl -w fs.file-max=..., above the first figure in "
-                  "/proc/sys/fs/file-nr");
+        coil__log("  remedy: sysctl -w fs.file-max=$((2 * $(cat /proc/sys/fs/file-max)))");
         return;
     }
+    uint64_t wanted = facts->nofile_soft < 512 ? 1024 : facts->nofile_soft * 2;
+    if (facts->nofile_hard > facts->nofile_soft)
+        wanted = facts->nofile_hard;
     coil__log("  likely cause: RLIMIT_NOFILE: no descriptor is left");
-    coil__log("  remedy: ulimit -n %s; LimitNOFILE= in the unit; or close some",
-              facts->nofile_hard > facts->nofile_soft ? in_units(facts->nofile_hard).text
-                                                      : "(a higher number)");
+    coil__log("  remedy: ulimit -n %s%s; LimitNOFILE= in the unit; or close some",
+              in_units(wanted).text, who_may_raise(wanted, facts->nofile_hard));
 }
 
 static void say_plain(enum coil__refusal_cause cause)

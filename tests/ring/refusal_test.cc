@@ -168,7 +168,21 @@ TEST(Refusal, NamesTheHardLimitOfDescriptorsAsTheRemedy)
     coil__refusal_facts facts = plain_facts(EMFILE);
     EXPECT_EQ(coil__refusal_decide(&facts), COIL__REFUSAL_DESCRIPTORS);
     expect_says(say(facts),
-                {"RLIMIT_NOFILE: no descriptor is left", "ulimit -n 4096", "LimitNOFILE="});
+                {"RLIMIT_NOFILE: no descriptor is left", "ulimit -n 4096;", "LimitNOFILE="});
+}
+
+TEST(Refusal, SaysWhenOnlyRootMayRaiseALimit)
+{
+    coil__refusal_facts facts = plain_facts(EMFILE);
+    facts.nofile_hard = facts.nofile_soft;
+    expect_says(say(facts), {"ulimit -n 2048 (as root);"});
+    facts.nofile_soft = facts.nofile_hard = 4;
+    expect_says(say(facts), {"ulimit -n 1024 (as root);"});
+
+    facts = plain_facts(ENOMEM);
+    expect_says(say(facts), {"ulimit -l 8192 (as root);"});
+    facts.memlock_hard = UINT64_MAX;
+    expect_says(say(facts), {"ulimit -l 8192;"});
 }
 
 TEST(Refusal, TellsTheProcessFromTheSystemWithoutDescriptors)
