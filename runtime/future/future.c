@@ -69,6 +69,7 @@ ssize_t coil_await_until(struct coil_future *future, coil_time deadline)
     if (deadline == COIL_FOREVER || future->state == COIL__FUTURE_DONE)
         return coil__await(future);
 
+    (void)coil__self(); /* outside of a coroutine there may be no timers either */
     struct limit limit = {
         .timer = {.expire = limit_expire, .deadline = deadline},
         .future = future,

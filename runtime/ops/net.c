@@ -34,13 +34,19 @@ int coil_socket(int domain, int type, int protocol)
     return (int)coil__await(&future);
 }
 
+/* Whether bind and listen are entries of the ring. */
+static bool has_bind(void)
+{
+    (void)coil__self(); /* outside of a coroutine there may be no ring either */
+    return coil__ring_here->has_bind;
+}
+
 void coil_bind_start(struct coil_future *future, int fd, const struct sockaddr *addr,
                      socklen_t addrlen)
 {
-    struct coil__ring *ring = coil__ring_here;
-    if (!ring->has_bind) {
+    if (!has_bind()) {
         if (coil__future_begin(future, &bind_kind))
-            coil__future_complete(future, ring->driver->bind(fd, addr, addrlen));
+            coil__future_complete(future, coil__ring_here->driver->bind(fd, addr, addrlen));
         return;
     }
     struct io_uring_sqe *sqe = coil__op_begin(future, &bind_kind);
@@ -59,10 +65,9 @@ int coil_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
 
 void coil_listen_start(struct coil_future *future, int fd, int backlog)
 {
-    struct coil__ring *ring = coil__ring_here;
-    if (!ring->has_bind) {
+    if (!has_bind()) {
         if (coil__future_begin(future, &listen_kind))
-            coil__future_complete(future, ring->driver->listen(fd, backlog));
+            coil__future_complete(future, coil__ring_here->driver->listen(fd, backlog));
         return;
     }
     struct io_uring_sqe *sqe = coil__op_begin(future, &listen_kind);

@@ -287,6 +287,7 @@ static const struct coil_future_kind reply_kind = {
 
 int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
 {
+    (void)coil__self(); /* outside of a coroutine there may be no core either */
     struct coil__buffers *buffers = coil__core_here->buffers;
     if (coil__future_busy(&receiver->reply))
         coil__future_wait(&receiver->reply);
