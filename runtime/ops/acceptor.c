@@ -50,7 +50,8 @@ static void accept_event(struct coil_future *future, int32_t result, uint32_t fl
         acceptor->pause_ns = 0;
     }
     if ((flags & IORING_CQE_F_MORE) == 0) {
-        coil__future_complete(future, result);
+        bool is_our_stop = result == -ECANCELED && future->state == COIL__FUTURE_CANCELLING;
+        coil__future_complete(future, is_our_stop ? 0 : result);
         return;
     }
     if (acceptor->count >= WAITING_MAX)
@@ -105,8 +106,9 @@ static int after_end(struct coil_acceptor *acceptor, int result)
     case ENOTSOCK:
     case EOPNOTSUPP:
     case EPERM:
+    case ECANCELED: /* by coil_close(): the number may soon mean another file */
         return result;
-    default: /* a connection that died in the queue, or a stop of our own: go on */
+    default: /* a connection that died in the queue: go on */
         return 0;
     }
 }

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* coil_close(): whoever waits on the descriptor is let go, in a cancelled scope too. */
+#include "ops/runtime.h"
+#include "ops/sockets.h"
+
+#include <coil/fd.h>
+#include <coil/net.h>
+#include <coil/receiver.h>
+
+namespace {
+
+using namespace coil_test;
+
+/* Three coroutines wait, each in its own way, and the fd is closed: all get -ECANCELED. */
+void expect_close_frees(Fd fd, const std::function<ssize_t(int)> &wait)
+{
+    int results[3] = {1, 1, 1}, number = fd.release();
+    const Body waiters[3] = {
+        [&] { return results[0] = int(wait(number)), 0; },
+        [&] { return results[1] = int(wait(number)), 0; },
+        [&] { return results[2] = int(wait(number)), 0; },
+    };
+    COIL_SCOPE(scope, coil_after(10 * COIL_SEC));
+    for (const Body &waiter : waiters)
+        spawn(&scope, waiter);
+    turn();
+    EXPECT_EQ(0, coil_close(number));
+    EXPECT_EQ(0, coil_scope_close(&scope, 0));
+    for (int result : results)
+        EXPECT_EQ(-ECANCELED, result);
+    EXPECT_EQ(-1, fcntl(number, F_GETFD));
+}
+
+struct Waiting {
+    const char *name;
+    std::function<Fd(Fd *keep)> make;
+    std::function<ssize_t(int)> wait;
+};
+
+void PrintTo(const Waiting &waiting, std::ostream *out)
+{
+    *out << waiting.name;
+}
+
+Fd keep_right(Pair pair, Fd *keep)
+{
+    *keep = std::move(pair.right);
+    return std::move(pair.left);
+}
+
+Fd keep_left(Pair pair, Fd *keep)
+{
+    std::string bytes(4096, 'x');
+    EXPECT_EQ(4096, write(pair.right, bytes.data(), bytes.size()));
+    *keep = std::move(pair.left);
+    return std::move(pair.right);
+}
+
+ssize_t receive(int fd)
+{
+    coil_receiver receiver = {};
+    void *data;
+    coil_receiver_open(&receiver, fd);
+    ssize_t result = coil_receiver_next(&receiver, &data);
+    coil_receiver_close(&receiver);
+    return result;
+}
+
+ssize_t take_connection(int fd)
+{
+    coil_acceptor acceptor = {};
+    coil_acceptor_open(&acceptor, fd, 0);
+    int result = coil_acceptor_next(&acceptor);
+    coil_acceptor_close(&acceptor);
+    return result;
+}
+
+char byte_of_nobody;
+
+const Waiting kWaiting[] = {
+    {"ReadOfAPipe", [](Fd *keep) { return keep_right(make_pipe(), keep); },
+     [](int fd) { return coil_read(fd, &byte_of_nobody, 1); }},
+    {"WriteToAFullPipe", [](Fd *keep) { return keep_left(make_pipe(4096), keep); },
+     [](int fd) { return coil_write(fd, "!", 1); }},
+    {"Recv", [](Fd *keep) { return keep_right(make_tcp_pair(), keep); },
+     [](int fd) { return coil_recv(fd, &byte_of_nobody, 1, 0); }},
+    {"Poll", [](Fd *keep) { return keep_right(make_tcp_pair(), keep); },
+     [](int fd) { return coil_poll(fd, POLLIN); }},
+    {"Receiver", [](Fd *keep) { return keep_right(make_tcp_pair(), keep); }, receive},
+    {"Accept", [](Fd *) { return make_listener(); },
+     [](int fd) { return coil_accept(fd, nullptr, nullptr, 0); }},
+    {"Acceptor", [](Fd *) { return make_listener(); }, take_connection},
+};
+
+struct Close : testing::TestWithParam<Waiting> {};
+
+TEST_P(Close, LetsEverybodyGoWhoWaits)
+{
+    EXPECT_EQ(0, run([] {
+                  Fd keep;
+                  expect_close_frees(GetParam().make(&keep), GetParam().wait);
+                  return 0;
+              }));
+}
+
+std::string name_of(const testing::TestParamInfo<Waiting> &info)
+{
+    return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, Close, testing::ValuesIn(kWaiting), name_of);
+
+TEST(Close, EndsTheConnectionForThePeerAtOnce)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  int number = pair.left.release();
+                  const Body reader = [&] {
+                      char byte;
+                      EXPECT_EQ(-ECANCELED, coil_recv(number, &byte, 1, 0));
+                      return 0;
+                  };
+                  COIL_SCOPE(scope, COIL_FOREVER);
+                  spawn(&scope, reader);
+                  turn();
+                  EXPECT_EQ(0, coil_close(number));
+                  char byte;
+                  EXPECT_EQ(0, coil_recv(pair.right, &byte, 1, 0));
+                  return coil_scope_close(&scope, 0);
+              }));
+}
+
+TEST(Close, HappensInACancelledScopeToo)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pipe = make_pipe();
+                  COIL_SCOPE(scope, COIL_FOREVER);
+                  coil_scope_cancel(&scope);
+                  int left = pipe.left.release(), right = pipe.right.release();
+                  EXPECT_EQ(0, coil_close(left));
+                  COIL_FUTURE(close);
+                  coil_close_start(&close, right);
+                  coil_future_cancel(&close);
+                  EXPECT_EQ(0, coil_await(&close));
+                  EXPECT_EQ(-1, fcntl(left, F_GETFD));
+                  EXPECT_EQ(-1, fcntl(right, F_GETFD));
+                  return coil_scope_close(&scope, 0);
+              }));
+}
+
+TEST(Close, OfABadDescriptorSaysSo)
+{
+    EXPECT_EQ(0, run([] {
+                  EXPECT_EQ(-EBADF, coil_close(-1));
+                  EXPECT_EQ(-EBADF, coil_close(12345));
+                  Pair pipe = make_pipe();
+                  int number = pipe.left.release();
+                  EXPECT_EQ(0, coil_close(number));
+                  EXPECT_EQ(-EBADF, coil_close(number));
+                  return 0;
+              }));
+}
+
+/* What was asked for before the close and not yet seen by the kernel goes first. */
+TEST(Close, LetsGoOperationsOfItsOwnTurn)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pipe = make_pipe();
+                  char byte;
+                  COIL_FUTURE(read);
+                  coil_read_start(&read, pipe.left, &byte, 1);
+                  EXPECT_EQ(0, coil_close(pipe.left.release()));
+                  EXPECT_EQ(-ECANCELED, coil_await(&read));
+                  return 0;
+              }));
+}
+
+} // namespace
