@@ -210,8 +210,6 @@ void coil_receiver_open(struct coil_receiver *receiver, int fd)
 /* Waits for the next completion of what is armed; returns also when the scope is cancelled. */
 static inline void wait_for_event(struct coil_receiver *receiver, struct coil_task *task)
 {
-    if (!coil__future_busy(&receiver->future))
-        return;
     receiver->future.waiter = task;
     task->waits_on = &receiver->future;
     coil__task_park(task);
@@ -244,9 +242,10 @@ ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
         }
         if (receiver->state == ENDED)
             return receiver->error;
-        if (!coil__future_busy(&receiver->future))
+        if (coil__future_busy(&receiver->future))
+            wait_for_event(receiver, task);
+        else
             arm(buffers, receiver);
-        wait_for_event(receiver, task);
     }
 }
 
