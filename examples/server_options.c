@@ -2,7 +2,9 @@
 #include "server_options.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,19 +26,53 @@ static void help(const char *program, const char *purpose)
     exit(0);
 }
 
-static void refuse(const char *program, const char *option, const char *value)
+/* Ends the program: `expected` says what the option's value should have been. */
+static void refuse(const char *program, const char *option, const char *value, const char *expected)
 {
-    fprintf(stderr, "%s: --%s: \"%s\" is not valid; try --help\n", program, option, value);
+    fprintf(stderr, "%s: --%s: \"%s\" is not %s; try --help\n", program, option, value, expected);
     exit(2);
 }
 
-static unsigned number(const char *program, const char *option, const char *text, unsigned long max)
+static unsigned number(const char *program, const char *option, const char *text, unsigned min,
+                       unsigned max)
 {
-    char *end;
+    char *end, expected[64];
     unsigned long value = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || value > max)
-        refuse(program, option, text);
+    if (*text < '0' || *text > '9' || *end != '\0' || value < min || value > max) {
+        snprintf(expected, sizeof(expected), "a number from %u to %u", min, max);
+        refuse(program, option, text, expected);
+    }
     return (unsigned)value;
+}
+
+/* Returns what stands behind a CPU that this process may run on, or NULL. */
+static const char *skip_cpu(const char *text, unsigned long *cpu)
+{
+    cpu_set_t allowed;
+    char *end;
+    *cpu = strtoul(text, &end, 10);
+    bool is_number = *text >= '0' && *text <= '9' && *cpu < CPU_SETSIZE;
+    if (!is_number || sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+        return NULL;
+    return CPU_ISSET(*cpu, &allowed) ? end : NULL;
+}
+
+/* Whether `text` is a list like 0,2-5 of such CPUs. */
+static bool is_cpu_list(const char *text)
+{
+    unsigned long first, last;
+    while ((text = skip_cpu(text, &first)) != NULL) { /* ends: goes forward in the text */
+        last = first;
+        if (*text == '-')
+            text = skip_cpu(text + 1, &last);
+        if (text == NULL || last < first)
+            return false;
+        if (*text == '\0')
+            return true;
+        if (*text++ != ',')
+            return false;
+    }
+    return false;
 }
 
 /* A thousand connections need a thousand descriptors: as many as the system lets us have. */
@@ -74,6 +110,7 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
         {"cores", required_argument, NULL, 'n'}, {"cpus", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
+    argv[0] = program_invocation_short_name; /* for getopt_long()'s messages as well */
     *options = (struct server_options){
         .address = {.sin_family = AF_INET,
                     .sin_port = htons(7000),
@@ -82,16 +119,18 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'p':
-            options->address.sin_port = htons((uint16_t)number(argv[0], "port", optarg, 65535));
+            options->address.sin_port = htons((uint16_t)number(argv[0], "port", optarg, 0, 65535));
             break;
         case 'a':
             if (inet_pton(AF_INET, optarg, &options->address.sin_addr) != 1)
-                refuse(argv[0], "host", optarg);
+                refuse(argv[0], "host", optarg, "an IPv4 address");
             break;
         case 'n':
-            options->coil.core_count = number(argv[0], "cores", optarg, 1024);
+            options->coil.core_count = number(argv[0], "cores", optarg, 1, 1024);
             break;
         case 'c':
+            if (!is_cpu_list(optarg))
+                refuse(argv[0], "cpus", optarg, "a list of CPUs to run on, like 0,2-5");
             options->coil.cpus = optarg;
             break;
         case 'h':
