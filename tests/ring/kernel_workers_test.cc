@@ -27,10 +27,12 @@ std::string line_of(const std::string &path, const std::string &prefix)
     return "";
 }
 
+using Places = std::vector<std::string>;
+
 /* Where each worker thread of this process may run, as the kernel writes it: "\t0-1". */
-std::vector<std::string> workers()
+Places workers()
 {
-    std::vector<std::string> places;
+    Places places;
     DIR *tasks = opendir("/proc/self/task");
     while (const dirent *task = readdir(tasks)) {
         std::string status = std::string("/proc/self/task/") + task->d_name + "/status";
@@ -60,13 +62,28 @@ struct Fifo {
     }
 };
 
-/* Starts opens that block, waits until no more workers come, and returns where they may run. All
+/* Watches the workers until they are as expected, and a little longer in case they change; or for
+ * half a minute. Returns them. */
+Places watch_workers(const Places &expected)
+{
+    constexpr int kLonger = 10;
+    Places seen;
+    int as_expected = 0;
+    for (int i = 0; i < 3000 && as_expected < kLonger; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        seen = workers();
+        as_expected += seen == expected;
+    }
+    return seen;
+}
+
+/* Starts opens that block, and returns where their workers run, which should be as expected. All
  * of it in a thread that pins itself to `cpu`, as a core does: workers end with their thread. */
-std::vector<std::string> workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus,
-                                                  unsigned opens)
+Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned opens,
+                                const Places &expected)
 {
     Fifo fifo;
-    std::vector<std::string> most;
+    Places seen;
     std::thread([&] {
         cpu_set_t own;
         CPU_ZERO(&own);
@@ -80,16 +97,8 @@ std::vector<std::string> workers_of_blocked_opens(int cpu, const cpu_set_t *work
             sqe->flags |= IOSQE_ASYNC;
         }
         EXPECT_EQ(ring.enter(), 0);
+        seen = watch_workers(expected);
 
-        /* Workers start one after the other: over a quarter of a second without one is the end. */
-        for (int quiet = 0; quiet < 25; quiet++) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-            std::vector<std::string> seen = workers();
-            if (seen.size() > most.size()) {
-                most = seen;
-                quiet = 0;
-            }
-        }
         int writer = open(fifo.path.c_str(), O_RDWR | O_CLOEXEC);
         ring.take_until(opens);
         for (const coil_test::Completion &completion : ring.taken) {
@@ -98,7 +107,7 @@ std::vector<std::string> workers_of_blocked_opens(int cpu, const cpu_set_t *work
         }
         close(writer);
     }).join();
-    return most;
+    return seen;
 }
 
 /* As the kernel writes it. */
@@ -121,39 +130,51 @@ int first_of(const cpu_set_t &cpus)
     return cpu;
 }
 
-TEST(KernelWorkers, AreNoMoreThanTheCapHoweverMuchBlocks)
-{
+struct KernelWorkers : testing::Test {
     cpu_set_t all;
-    ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
-    auto most = workers_of_blocked_opens(first_of(all), &all, 40);
-    EXPECT_EQ(most.size(), size_t(COIL__WORKERS_BOUNDED));
-}
+    int first; /* of them */
 
-TEST(KernelWorkers, KeepAwayFromTheCpuThatTheCoreIsPinnedTo)
+    KernelWorkers()
+    {
+        EXPECT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+        first = first_of(all);
+    }
+
+    void expect_workers(const cpu_set_t &wanted, unsigned opens, size_t count,
+                        const cpu_set_t &given)
+    {
+        Places expected(count, list_of(given));
+        EXPECT_EQ(workers_of_blocked_opens(first, &wanted, opens, expected), expected);
+    }
+};
+
+TEST_F(KernelWorkers, AreNoMoreThanTheCapAndAwayFromTheCpuOfTheCore)
 {
-    cpu_set_t all;
-    ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
     if (CPU_COUNT(&all) < 2)
         GTEST_SKIP() << "needs two CPUs";
     cpu_set_t others = all;
-    CPU_CLR(size_t(first_of(all)), &others);
-    for (const cpu_set_t &wanted : {all, others}) {
-        auto places = workers_of_blocked_opens(first_of(all), &wanted, 4);
-        EXPECT_EQ(places, std::vector<std::string>(4, list_of(others)));
-    }
+    CPU_CLR(size_t(first), &others);
+    expect_workers(all, 40, COIL__WORKERS_BOUNDED, others);
 }
 
-TEST(KernelWorkers, ShareTheCpuOfTheCoreWhenThereIsNoOther)
+TEST_F(KernelWorkers, RunOnTheCpusTheyAreGiven)
 {
-    cpu_set_t all, one;
-    ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
-    CPU_ZERO(&one);
-    CPU_SET(size_t(first_of(all)), &one);
-    auto places = workers_of_blocked_opens(first_of(all), &one, 4);
-    EXPECT_EQ(places, std::vector<std::string>(4, list_of(one)));
+    if (CPU_COUNT(&all) < 2)
+        GTEST_SKIP() << "needs two CPUs";
+    cpu_set_t others = all;
+    CPU_CLR(size_t(first), &others);
+    expect_workers(others, 4, 4, others);
 }
 
-TEST(KernelWorkers, HaveACapForWhatIsNotAFileAsWell)
+TEST_F(KernelWorkers, ShareTheCpuOfTheCoreWhenThereIsNoOther)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(size_t(first), &one);
+    expect_workers(one, 4, 4, one);
+}
+
+TEST_F(KernelWorkers, HaveACapForWhatIsNotAFileAsWell)
 {
     std::thread([] {
         KernelRing ring;
