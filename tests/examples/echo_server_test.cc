@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* echo_server with clients of every kind, and how it ends. */
+#include "examples/echo_client.h"
+#include "examples/program.h"
+
+#include <arpa/inet.h>
+#include <csignal>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <memory>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace coil_test;
+
+namespace {
+
+/* A server that is expected to end well when it is told to. */
+class EchoServer : public testing::Test {
+protected:
+    void serve(const std::vector<std::string> &options = {})
+    {
+        server_ = std::make_unique<Server>("echo_server", options);
+        ASSERT_NE(0, server_->port());
+    }
+
+    void TearDown() override
+    {
+        if (server_ != nullptr)
+            expect_end(SIGTERM);
+    }
+
+    void expect_end(int signal)
+    {
+        server_->signal(signal);
+        Outcome outcome = server_->wait();
+        EXPECT_EQ(0, outcome.status);
+        EXPECT_EQ("", outcome.output);
+        server_.reset();
+    }
+
+    /* What one connection gets back for `text` and the end after it. */
+    std::string echo(const std::string &text)
+    {
+        int fd = connect_to(server_->port());
+        EXPECT_EQ(ssize_t(text.size()), send(fd, text.data(), text.size(), MSG_NOSIGNAL));
+        shutdown(fd, SHUT_WR);
+        std::string answer;
+        char piece[4096];
+        for (ssize_t n; (n = recv(fd, piece, sizeof(piece), 0)) > 0;)
+            answer.append(piece, size_t(n));
+        close(fd);
+        return answer;
+    }
+
+    std::unique_ptr<Server> server_;
+};
+
+/* Sockets that listen on `port`, as the kernel counts them. */
+int count_listeners(uint16_t port)
+{
+    std::ifstream table("/proc/net/tcp");
+    char wanted[32];
+    snprintf(wanted, sizeof(wanted), ":%04X 00000000:0000 0A", port);
+    int count = 0;
+    for (std::string line; std::getline(table, line);)
+        count += line.find(wanted) != std::string::npos;
+    return count;
+}
+
+/* Closes so that the peer gets a reset in place of an end. */
+void reset(int fd)
+{
+    linger at_once = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+} // namespace
+
+TEST_F(EchoServer, AnswersNetcat)
+{
+    if (run_shell("command -v nc").status != 0)
+        GTEST_SKIP() << "there is no nc";
+    serve();
+    Outcome outcome = run_shell("printf 'hello\nworld' | timeout 20 nc -N 127.0.0.1 " +
+                                std::to_string(server_->port()));
+    EXPECT_EQ(0, outcome.status);
+    EXPECT_EQ("hello\nworld", outcome.output);
+}
+
+TEST_F(EchoServer, SendsAFileBackToNetcat)
+{
+    if (run_shell("command -v nc").status != 0)
+        GTEST_SKIP() << "there is no nc";
+    serve();
+    TempDir dir;
+    Outcome outcome = run_shell("cd " + dir.path() + " && head -c 3000001 /dev/urandom >sent && " +
+                                "timeout 20 nc -N 127.0.0.1 " + std::to_string(server_->port()) +
+                                " <sent >received; cmp sent received");
+    EXPECT_EQ(0, outcome.status) << outcome.output;
+}
+
+TEST_F(EchoServer, EndsAConnectionThatSendsNothing)
+{
+    serve();
+    EXPECT_EQ("", echo(""));
+}
+
+TEST_F(EchoServer, GivesFiveHundredConnectionsEachItsOwnBytes)
+{
+    serve();
+    EchoClients clients(server_->port(), 500, 64 * 1024, 1);
+    EXPECT_EQ("", clients.run());
+}
+
+TEST_F(EchoServer, ServesOnTwoCores)
+{
+    serve({"--cores", "2"});
+    EXPECT_EQ(2, count_listeners(server_->port()));
+    EchoClients clients(server_->port(), 200, 64 * 1024, 2);
+    EXPECT_EQ("", clients.run());
+}
+
+/* What is sent while nobody reads piles up in the sockets, then in the server's buffers. */
+TEST_F(EchoServer, WaitsForAClientThatDoesNotRead)
+{
+    serve();
+    int slow = connect_to(server_->port());
+    std::string piece(64 * 1024, 'x');
+    size_t sent = 0;
+    for (ssize_t n; (n = send(slow, piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
+        sent += size_t(n);
+    EXPECT_EQ("hello", echo("hello"));
+
+    shutdown(slow, SHUT_WR);
+    size_t received = 0;
+    for (ssize_t n; (n = recv(slow, piece.data(), piece.size(), 0)) > 0;)
+        received += size_t(n);
+    close(slow);
+    EXPECT_EQ(sent, received);
+}
+
+TEST_F(EchoServer, SurvivesClientsThatReset)
+{
+    serve();
+    EXPECT_EQ("hello", echo("hello"));
+    size_t before = server_->count_descriptors();
+
+    std::mt19937 random(3);
+    std::string piece(256 * 1024, 'x');
+    for (int i = 0; i < 300; i++) {
+        int fd = connect_to(server_->port());
+        size_t len = random() % 3 == 0 ? 0 : random() % piece.size();
+        send(fd, piece.data(), len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (len > 0 && random() % 2 == 0) {
+            EXPECT_GT(recv(fd, piece.data(), 1 + random() % 1000, 0), 0);
+        }
+        reset(fd);
+    }
+    EXPECT_EQ("hello", echo("hello"));
+    EXPECT_TRUE(server_->wait_for_descriptors(before)) << "connections stay open";
+}
+
+TEST_F(EchoServer, ClosesWhatItsClientsClosed)
+{
+    serve();
+    EXPECT_EQ("hello", echo("hello"));
+    size_t before = server_->count_descriptors();
+    for (uint64_t seed = 4; seed < 8; seed++) {
+        EchoClients clients(server_->port(), 100, 1000, seed);
+        EXPECT_EQ("", clients.run());
+    }
+    EXPECT_TRUE(server_->wait_for_descriptors(before)) << "connections stay open";
+}
+
+TEST_F(EchoServer, PinsItsCoresWhereItIsTold)
+{
+    cpu_set_t allowed;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(allowed), &allowed));
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &allowed))
+        cpu++;
+    serve({"--cpus", std::to_string(cpu)});
+    EXPECT_EQ(1, count_listeners(server_->port()));
+    EXPECT_EQ("hello", echo("hello"));
+
+    Outcome pinned = run_shell("grep -h Cpus_allowed_list: /proc/" +
+                               std::to_string(server_->pid()) + "/task/*/status");
+    EXPECT_NE(std::string::npos, pinned.output.find(":\t" + std::to_string(cpu) + "\n"));
+}
+
+TEST_F(EchoServer, EndsOnSigtermWhenIdle)
+{
+    serve();
+    expect_end(SIGTERM);
+}
+
+TEST_F(EchoServer, EndsOnSigintWhenIdle)
+{
+    serve({"--cores", "2"});
+    expect_end(SIGINT);
+}
+
+/* The clients neither go on nor close: bytes are under way in both directions. */
+TEST_F(EchoServer, EndsOnSigtermUnderLoad)
+{
+    serve({"--cores", "2"});
+    EchoClients clients(server_->port(), 500, 1024 * 1024, 9);
+    EXPECT_EQ("", clients.run(8 * 1024 * 1024));
+    expect_end(SIGTERM);
+}
+
+TEST_F(EchoServer, EndsOnSigintUnderLoad)
+{
+    serve();
+    EchoClients clients(server_->port(), 500, 1024 * 1024, 10);
+    EXPECT_EQ("", clients.run(8 * 1024 * 1024));
+    expect_end(SIGINT);
+}
+
+TEST_F(EchoServer, ServesTheSamePortAgainAtOnce)
+{
+    serve();
+    std::string port = std::to_string(server_->port());
+    int fd = connect_to(server_->port()); /* the server closes first, which leaves a TIME_WAIT */
+    expect_end(SIGTERM);
+    close(fd);
+    serve({"--port", port});
+    EXPECT_EQ(port, std::to_string(server_->port()));
+    EXPECT_EQ("hello", echo("hello"));
+}
+
+TEST(EchoServerStart, FailsInOneLineWhenThePortIsBusy)
+{
+    int busy = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    socklen_t len = sizeof(address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(0, bind(busy, reinterpret_cast<sockaddr *>(&address), len));
+    ASSERT_EQ(0, listen(busy, 1));
+    ASSERT_EQ(0, getsockname(busy, reinterpret_cast<sockaddr *>(&address), &len));
+
+    Outcome outcome = run_shell(
+        example_command("echo_server", "--port " + std::to_string(ntohs(address.sin_port))));
+    close(busy);
+    EXPECT_EQ(1, outcome.status);
+    EXPECT_EQ(0u, outcome.output.find("echo_server: ")) << outcome.output;
+    EXPECT_NE(std::string::npos, outcome.output.find("Address already in use\n"));
+    EXPECT_EQ(outcome.output.size() - 1, outcome.output.find('\n')) << outcome.output;
+}
