@@ -315,7 +315,7 @@ int main(int argc, char **argv)
                 .quick_window_ms = 20,
             };
             harness_case(&harness, &bench_case);
-            if (depths[i] == 1 || depths[i] == 32)
+            if (depths[i] == 32 ? way == 0 || !harness.quick : depths[i] == 1 && !harness.quick)
                 measure_instructions(&harness, bench_case);
         }
     }

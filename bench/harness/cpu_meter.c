@@ -8,8 +8,8 @@
  *
  * The user-space share cannot be had from utime: where the kernel accounts by ticks, utime is a
  * sample at 250 Hz (100 in proc's unit), and 5 % of a window of half a second are six ticks. So
- * this samples by itself, twenty times finer: a perf event on the CPU clock of each thread that
- * fires every 197 us of its running time (no multiple of a tick), and leaves a record if the
+ * this samples by itself, ten times finer: a perf event on the CPU clock of each thread that
+ * fires every 397 us of its running time (no multiple of a tick), and leaves a record if the
  * thread is then in user space. A sample that falls due while the kernel has interrupts off on its
  * way out is seen in user space, so the share errs upwards, by some 30 ns per system call.
  * Where perf events are forbidden, the ticks must do.
@@ -26,7 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SAMPLE_PERIOD_NS = 197000, RING_PAGES = 64, PAGE_SIZE = 4096 };
+enum { SAMPLE_PERIOD_NS = 397000, RING_PAGES = 64, PAGE_SIZE = 4096 };
 
 /* The kernel's own encoding of "the CPU clock of process PID": all of it, or its user part. */
 enum process_clock { CLOCK_USER_TICKS = 1, CLOCK_ALL = 2 };

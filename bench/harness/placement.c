@@ -82,7 +82,7 @@ static struct {
 
 static void *answer(void *arg)
 {
-    placement_pin(*(const int *)arg);
+    (void)arg;
     for (unsigned expected = 1; expected < 2 * BATCHES * ROUND_TRIPS; expected += 2) {
         while (atomic_load_explicit(&line.number, memory_order_acquire) != expected)
             ;
@@ -91,17 +91,10 @@ static void *answer(void *arg)
     return NULL;
 }
 
-/* One reading, while its two threads run. */
-struct reading {
-    const struct placement *placement;
-    double bounce_ns;
-};
-
 /* The fastest batch counts: in the others one of the two threads was not running. */
 static void *ask(void *arg)
 {
-    struct reading *reading = arg;
-    placement_pin(reading->placement->load_cpu);
+    double *bounce_ns = arg;
     unsigned number = 0;
     for (unsigned batch = 0; batch < BATCHES; batch++) {
         int64_t start = clock_ns();
@@ -112,24 +105,37 @@ static void *ask(void *arg)
                 ;
         }
         double batch_ns = (double)(clock_ns() - start) / ROUND_TRIPS;
-        if (batch == 0 || batch_ns < reading->bounce_ns)
-            reading->bounce_ns = batch_ns;
+        if (batch == 0 || batch_ns < *bounce_ns)
+            *bounce_ns = batch_ns;
     }
     return NULL;
 }
 
+/* On its CPU from its first instruction: it might not get there while the other one spins. */
+static pthread_t start_on(int cpu, void *(*run)(void *), void *arg)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)cpu, &cpus);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes) != 0 ||
+        pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus) != 0 ||
+        pthread_create(&thread, &attributes, run, arg) != 0)
+        errx(1, "cannot start a thread on CPU %d", cpu);
+    pthread_attr_destroy(&attributes);
+    return thread;
+}
+
 double placement_read(const struct placement *placement)
 {
-    struct reading reading = {.placement = placement};
-    int server_cpu = placement->server_cpu;
-    pthread_t threads[2];
+    double bounce_ns = 0;
     atomic_store(&line.number, 0);
-    if (pthread_create(&threads[0], NULL, answer, &server_cpu) != 0 ||
-        pthread_create(&threads[1], NULL, ask, &reading) != 0)
-        errx(1, "cannot start a thread");
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    return reading.bounce_ns;
+    pthread_t asking = start_on(placement->load_cpu, ask, &bounce_ns);
+    pthread_t answering = start_on(placement->server_cpu, answer, NULL);
+    pthread_join(asking, NULL);
+    pthread_join(answering, NULL);
+    return bounce_ns;
 }
 
 enum distance placement_distance(const struct placement *placement, double bounce_ns)
