@@ -15,9 +15,10 @@ namespace coil_test {
 namespace {
 
 /* Memory that may stay: glibc keeps freed memory and the stacks of ended threads, and gtest
- * remembers results. A sanitizer keeps freed memory on purpose, and shadow memory beside it. */
+ * remembers results. AddressSanitizer keeps freed memory on purpose, and ThreadSanitizer what it
+ * mapped for every coroutine. */
 constexpr long kResidentGrowthKib = kSanitized ? 1024 * 1024 : 32 * 1024;
-constexpr long kMappingGrowth = kSanitized ? 1024 : 64;
+constexpr long kMappingGrowth = kThreadSanitizer ? 64 * 1024 : kAddressSanitizer ? 1024 : 64;
 
 constexpr auto kGrace = std::chrono::seconds(10);
 
