@@ -4,12 +4,14 @@
 #include "examples/program.h"
 
 #include <arpa/inet.h>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
 #include <sched.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace coil_test;
@@ -69,6 +71,18 @@ int count_listeners(uint16_t port)
     return count;
 }
 
+/* The other cores begin to listen a moment after the first, which is the one that says so. */
+bool wait_for_listeners(uint16_t port, int count)
+{
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(patience());
+    while (count_listeners(port) != count) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
 /* Closes so that the peer gets a reset in place of an end. */
 void reset(int fd)
 {
@@ -118,7 +132,7 @@ TEST_F(EchoServer, GivesFiveHundredConnectionsEachItsOwnBytes)
 TEST_F(EchoServer, ServesOnTwoCores)
 {
     serve({"--cores", "2"});
-    EXPECT_EQ(2, count_listeners(server_->port()));
+    EXPECT_TRUE(wait_for_listeners(server_->port(), 2));
     EchoClients clients(server_->port(), 200, 64 * 1024, 2);
     EXPECT_EQ("", clients.run());
 }
@@ -144,7 +158,8 @@ TEST_F(EchoServer, WaitsForAClientThatDoesNotRead)
 
 TEST_F(EchoServer, SurvivesClientsThatReset)
 {
-    serve();
+    serve({"--cores", "2"});
+    ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
     EXPECT_EQ("hello", echo("hello"));
     size_t before = server_->count_descriptors();
 
@@ -165,7 +180,8 @@ TEST_F(EchoServer, SurvivesClientsThatReset)
 
 TEST_F(EchoServer, ClosesWhatItsClientsClosed)
 {
-    serve();
+    serve({"--cores", "2"});
+    ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
     EXPECT_EQ("hello", echo("hello"));
     size_t before = server_->count_descriptors();
     for (uint64_t seed = 4; seed < 8; seed++) {
