@@ -43,16 +43,24 @@ static uint16_t pop(struct coil__buffers *buffers, struct coil_receiver *receive
     return id;
 }
 
+/* The first error stays: a reset is told to one operation only, and looks like the end to others.
+ */
+static void end(struct coil_receiver *receiver, int32_t error)
+{
+    if (receiver->state == ENDED && receiver->error < 0)
+        return;
+    receiver->state = ENDED;
+    receiver->error = error;
+}
+
 /* The operation is over. Whether that ends the stream is seen by the result. When it was not we who
  * cancelled it the descriptor is being closed, and its number may soon mean another file. */
 static void disarmed(struct coil_receiver *receiver, int32_t result)
 {
     bool goes_on = result > 0 || result == -ENOBUFS || result == -EINTR ||
                    (result == -ECANCELED && receiver->future.state == COIL__FUTURE_CANCELLING);
-    if (!goes_on) {
-        receiver->error = result;
-        receiver->state = ENDED;
-    }
+    if (!goes_on)
+        end(receiver, result);
     coil__future_complete(&receiver->future, result);
 }
 
@@ -274,10 +282,8 @@ static void reply_event(struct coil_future *reply, int32_t result, uint32_t flag
         return;
     }
     coil__buffers_release(coil__core_here->buffers, receiver->reply_id);
-    if (__builtin_expect(part || result < 0, 0)) {
-        receiver->state = ENDED; /* the stream has a hole now */
-        receiver->error = part ? -ECANCELED : result;
-    }
+    if (__builtin_expect(part || result < 0, 0))
+        end(receiver, part ? -ECANCELED : result); /* the stream has a hole now */
     coil__future_complete(reply, result);
 }
 
