@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -31,7 +33,7 @@ static void usage(FILE *to, const char *program, const char *question)
             "  --notes FILE   also write there, as JSON, what was left out and why\n"
             "  --case TEXT    only the cases whose name contains TEXT\n"
             "  --rounds N     how often the subjects take turns (%d)\n"
-            "  --no-table     do not print the table\n"
+            "  --no-table     do not print the table, and end when who started this does\n"
             "Options of coil itself come from the environment, like COIL_SPIN_NS=0.\n",
             program, question, ROUNDS);
 }
@@ -89,6 +91,9 @@ void harness_open(struct harness *harness, int argc, char **argv, const char *be
 {
     *harness = (struct harness){.bench = bench, .rounds = ROUNDS};
     parse(harness, argc, argv, question);
+    /* Nobody would read the results: do not go on when bench/run is killed. */
+    if (harness->no_table)
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
     harness->placement_budget_ns = INT64_C(1000000000) * (harness->quick ? 4 : 25);
     placement_open(&harness->placement);
     placement_pin(harness->placement.server_cpu);
