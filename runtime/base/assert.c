@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-const char *(*coil__panic_who)(void);
+__thread const char *(*coil__panic_who)(void);
 
 void coil__panic(const char *file, int line, const char *what)
 {

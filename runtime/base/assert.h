@@ -6,8 +6,9 @@
 /* Says on stderr what failed, where and in which coroutine, and aborts. */
 void coil__panic(const char *file, int line, const char *what) __attribute__((noreturn, cold));
 
-/* Names the running coroutine for coil__panic(); NULL outside of one. Set by coro/. */
-extern const char *(*coil__panic_who)(void);
+/* Names the running coroutine for coil__panic(); NULL outside of one. Set by coro/, for its thread.
+ */
+extern __thread const char *(*coil__panic_who)(void);
 
 /* An invariant of coil's own. */
 #define coil__assert(condition)                          \

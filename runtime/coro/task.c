@@ -39,6 +39,7 @@ void coil__sched_close(struct coil__sched *sched)
     coil__assert(sched->current == &sched->loop && sched->task_count == 0);
     coil__assert(!coil__sched_has_ready(sched) && sched->loop.in_flight == 0);
     coil__stacks_close(&sched->stacks);
+    coil__panic_who = NULL;
     coil__sched = NULL;
 }
 

@@ -302,7 +302,7 @@ int mapping_count()
 
 TEST(Task, AMillionParkedOnOneCoreTakeLittleMemoryAndFewMappingsSlow)
 {
-    constexpr int kCount = kSanitized ? 20000 : 1000000;
+    constexpr int kCount = kThreadSanitizer ? 400 : kAddressSanitizer ? 20000 : 1000000;
     static int awake;
     awake = 0;
     run([] {
