@@ -221,6 +221,7 @@ TEST_P(Receiver, TellsOfADescriptorThatIsNone)
     EXPECT_EQ(0, run([] {
                   Pair pipe = make_pipe();
                   EXPECT_EQ(-EBADF, receive_all(-1, 0));
+                  EXPECT_EQ(1, write(pipe.right, "!", 1));
                   EXPECT_EQ(-ENOTSOCK, receive_all(pipe.left, 0));
                   return 0;
               }));
