@@ -733,7 +733,7 @@ TEST(Scope, WhatLiesOutsideAShieldIsCancelledThroughIt)
             {
                 COIL_SCOPE(shielded, coil_after(kMuchLater));
                 coil_scope_shield(&shielded);
-                EXPECT_EQ(0, coil_sleep(2 * kSoon));
+                wait_until([&] { return sibling != 0; });
                 EXPECT_EQ(-ECANCELED, sibling);
                 EXPECT_EQ(0, coil_scope_close(&shielded, 0));
             }

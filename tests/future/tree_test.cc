@@ -207,7 +207,8 @@ TEST(Tree, RandomOnesAgreeWithAModelSlow)
             coil_scope_open(&root.scope, COIL_FOREVER);
             int result = tree.act(root, 0);
             root.note(result);
-            EXPECT_EQ(root.outcome(result), coil_scope_close(&root.scope, result));
+            int closed = coil_scope_close(&root.scope, result);
+            EXPECT_EQ(root.outcome(result), closed);
             EXPECT_EQ(0, root.running);
             refusals += tree.refusals;
             passes += tree.passes;
