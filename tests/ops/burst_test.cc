@@ -25,7 +25,7 @@ TEST(Burst, OfTenTimesTheRingRunsInOrderAndLosesNothing)
         std::string bytes = pattern(0, kCount * 4096), got(kCount * 4096, '\0');
         std::vector<coil_future> writes(kCount);
         for (int i = 0; i < kCount; i++)
-            coil_write_start(&writes[i], pipe.right, &bytes[size_t(i) * 4096], 4096);
+            coil_write_start(&writes[size_t(i)], pipe.right, &bytes[size_t(i) * 4096], 4096);
         for (coil_future &write : writes)
             EXPECT_EQ(4096, coil_await(&write));
         EXPECT_EQ(kCount * 4096, coil_read_all(pipe.left, got.data(), got.size()));

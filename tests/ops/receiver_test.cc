@@ -63,7 +63,8 @@ int64_t receive_all(int fd, uint64_t seed, const std::function<void()> &between 
     ssize_t n;
     void *data;
     while ((n = coil_receiver_next(&receiver, &data)) > 0) { /* ends with the stream */
-        bool right = pattern(seed + at, size_t(n)) == std::string(static_cast<char *>(data), n);
+        bool right =
+            pattern(seed + at, size_t(n)) == std::string(static_cast<char *>(data), size_t(n));
         EXPECT_TRUE(right) << "of seed " << seed << " at " << at;
         at += uint64_t(n);
         if (between)
@@ -252,7 +253,8 @@ TEST_P(Receiver, OfASlowCoroutineHoldsThePeerBack)
             turn(1);
         EXPECT_LT(sent, bytes.size() / 4) << "nobody held the peer back";
         while (n > 0) { /* ends when all has come */
-            EXPECT_TRUE(bytes.compare(received, size_t(n), static_cast<char *>(data), n) == 0);
+            EXPECT_TRUE(bytes.compare(received, size_t(n), static_cast<char *>(data), size_t(n)) ==
+                        0);
             received += uint64_t(n);
             coil_buffer_release(data);
             if (received == bytes.size())
