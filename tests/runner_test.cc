@@ -101,7 +101,7 @@ TEST_F(Runner, ChoosesByPartOfTheNameOrByPattern)
 
 TEST(RunScript, RefusesAWrongOptionInOneLine)
 {
-    for (const char *arguments : {"--bogus", "--preset", "--preset bogus"}) {
+    for (const char *arguments : {"--bogus", "--preset", "--preset=bogus", "--jobs 0"}) {
         Outcome outcome = run_in_project(std::string("tests/run ") + arguments);
         EXPECT_EQ(2, outcome.status);
         EXPECT_EQ(outcome.output.size() - 1, outcome.output.find('\n')) << outcome.output;
