@@ -40,24 +40,12 @@ static int serve(void *arg)
     return coil_scope_close(&connections, conn);
 }
 
-/* Listens on this core too. The kernel spreads connections over sockets that share the port. */
-static int listen_and_serve(void *arg)
-{
-    const struct sockaddr_in *address = arg;
-    int listener = coil_tcp_listen((const struct sockaddr *)address, sizeof(*address), 4096);
-    if (listener < 0)
-        return listener;
-    int err = serve(&listener);
-    coil_close(listener);
-    return err;
-}
-
-static int serve_on_every_core(struct server_options *options, int listener)
+static int serve_until_signal(const struct server_options *options, int listeners[])
 {
     COIL_SCOPE(cores, COIL_FOREVER);
-    int err = coil_spawn(&cores, serve, &listener);
-    for (unsigned core = 1; core < coil_core_count() && err >= 0; core++)
-        err = coil_spawn_on(&cores, core, listen_and_serve, &options->address);
+    int err = 0;
+    for (unsigned core = 0; core < coil_core_count() && err >= 0; core++)
+        err = coil_spawn_on(&cores, core, serve, &listeners[core]);
     if (err >= 0) {
         struct signalfd_siginfo signal;
         server_options_announce(&options->address);
@@ -67,18 +55,24 @@ static int serve_on_every_core(struct server_options *options, int listener)
     return coil_scope_close(&cores, err);
 }
 
+/* One listener for each core, all on the same port: the kernel spreads connections over them. */
 static int run(void *arg)
 {
     struct server_options *options = arg;
     struct sockaddr *address = (struct sockaddr *)&options->address;
     socklen_t len = sizeof(options->address);
-    int listener = coil_tcp_listen(address, len, 4096);
-    if (listener < 0)
-        return listener;
-    int err = coil_getsockname(listener, address, &len); /* which port 0 has become */
+    int listeners[SERVER_CORES_MAX];
+    unsigned count = 0;
+    int err = 0;
+    while (count < coil_core_count() && err >= 0) {
+        err = listeners[count] = coil_tcp_listen(address, len, 4096);
+        if (err >= 0 && count++ == 0)
+            err = coil_getsockname(err, address, &len); /* which port 0 has become */
+    }
     if (err >= 0)
-        err = serve_on_every_core(options, listener);
-    coil_close(listener);
+        err = serve_until_signal(options, listeners);
+    while (count > 0)
+        coil_close(listeners[--count]);
     return err;
 }
 

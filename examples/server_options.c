@@ -126,7 +126,7 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
                 refuse(argv[0], "host", optarg, "an IPv4 address");
             break;
         case 'n':
-            options->coil.core_count = number(argv[0], "cores", optarg, 1, 1024);
+            options->coil.core_count = number(argv[0], "cores", optarg, 1, SERVER_CORES_MAX);
             break;
         case 'c':
             if (!is_cpu_list(optarg))

@@ -6,6 +6,9 @@
 #include <coil.h>
 #include <netinet/in.h>
 
+/* As many as coil can run. */
+enum { SERVER_CORES_MAX = 1024 };
+
 struct server_options {
     struct coil_options coil;
     struct sockaddr_in address;

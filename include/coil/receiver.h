@@ -22,20 +22,23 @@
 
 COIL_BEGIN_DECLS
 
-/* One connection's receiving end. Must not move while open; one coroutine at a time. */
+/*
+ * One connection's receiving end. Must not move while open; one coroutine at a time, which closes
+ * it before it returns and before the descriptor is closed.
+ */
 struct coil_receiver {
-    /* private */
+    /* private: the first cache line is what receiving touches, the third what a reply does */
     int32_t fd;
     int32_t error;
     uint16_t head, tail, pending;
     uint16_t own, reply_id;
     uint8_t state;
     struct coil_future future;
-    struct coil_future reply;
     char *reply_data;
     uint32_t reply_left;
+    struct coil_future reply;
     struct coil_link starved;
-};
+} __attribute__((aligned(64)));
 
 /* Prepares to receive on the stream socket `fd`, which stays the caller's. Never fails. */
 void coil_receiver_open(struct coil_receiver *receiver, int fd);

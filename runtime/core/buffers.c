@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { PUBLISH_GOAL = 64, PUBLISH_BATCH = 16, CACHE_LINE = 64 };
+enum { PUBLISH_GOAL = 32, PUBLISH_BATCH = 8, CACHE_LINE = 64 };
 
 static void *map(size_t size)
 {

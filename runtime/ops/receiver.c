@@ -72,6 +72,7 @@ static void recv_event(struct coil_future *future, int32_t result, uint32_t flag
         uint16_t id = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
         coil__buffers_filled(buffers, id, (uint32_t)result);
         append(buffers, receiver, id);
+        __builtin_prefetch(&receiver->reply); /* most likely what comes next */
     } else if (result == -ENOBUFS) {
         coil__buffers_raise_goal(buffers);
     }
