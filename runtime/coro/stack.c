@@ -226,6 +226,8 @@ size_t coil__stacks_trim(struct coil__stacks *stacks, size_t max)
     size_t count = stacks->hot_low < max ? stacks->hot_low : max;
     for (size_t i = 0; i < count; i++) {
         struct coil_link *link = stacks->hot.prev;
+        coil__assert(link != &stacks->hot);
+        coil__assert(coil__list_linked(link));
         coil__list_remove(link);
         make_cold(stacks, coil__container_of(link, struct coil_task, sibling));
     }
