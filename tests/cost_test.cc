@@ -3,6 +3,7 @@
 #include "ops/runtime.h"
 #include "ops/sockets.h"
 #include "support/process.h"
+#include "support/sanitizer.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -20,7 +21,7 @@ thread_local long heap_calls;
 
 } // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef COIL_TEST_SANITIZED
 /* Counts for this program and the archive in it; glibc's own functions do the work. */
 extern "C" {
 void *__libc_malloc(size_t size);

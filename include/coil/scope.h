@@ -39,7 +39,7 @@ struct coil_scope {
 
 /* Declares and opens a scope; leaving the block unclosed cancels it and waits. */
 #define COIL_SCOPE(name, deadline)                                    \
-    struct coil_scope name __attribute__((cleanup(coil_scope_drop))); \
+    __attribute__((cleanup(coil_scope_drop))) struct coil_scope name; \
     coil_scope_open(&name, (deadline))
 
 /* Opens a scope within the calling coroutine's innermost one. COIL_FOREVER: no deadline. */

@@ -121,6 +121,7 @@ coil__heap_join(struct coil_node *youngest, coil__heap_less *less)
         pairs = pair;
     }
 
+    coil__assert(pairs != NULL); /* a ring has a member */
     struct coil_node *tree = pairs;
     pairs = pairs->next;
     while (pairs != NULL) {

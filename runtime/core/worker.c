@@ -136,6 +136,7 @@ static void *work(void *arg)
         err = open_core(worker, &core);
 
     if (meet(crew, err) == 0) {
+        coil__assert(core != NULL);
         if (worker->id == 0)
             start_first(core);
         coil__core_loop(core);

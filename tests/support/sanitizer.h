@@ -23,6 +23,12 @@ constexpr bool kThreadSanitizer = false;
 
 constexpr bool kSanitized = kAddressSanitizer || kThreadSanitizer;
 
+/* For what must not even be compiled then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define COIL_TEST_SANITIZED
+#endif
+
 } // namespace coil_test
 
 #endif
