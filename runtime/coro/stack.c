@@ -156,8 +156,8 @@ int coil__stacks_open(struct coil__stacks *stacks, size_t slot_size)
 void coil__stacks_close(struct coil__stacks *stacks)
 {
     coil__assert(stacks->used_count == 0);
-    struct coil_link *link;
-    while ((link = coil__list_pop(&stacks->hot)) != NULL)
+    struct coil_link *hot = &stacks->hot;
+    for (struct coil_link *link = hot->next; link != hot; link = link->next)
         coil__hooks_destroy(&coil__container_of(link, struct coil_task, sibling)->hooks);
     while (stacks->chunks != NULL) {
         struct coil__chunk *chunk = stacks->chunks;
