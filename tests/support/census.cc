@@ -4,7 +4,6 @@
 #include "support/sanitizer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <dirent.h>
 #include <fstream>
 #include <sstream>
@@ -19,8 +18,6 @@ namespace {
  * mapped for every coroutine. */
 constexpr long kResidentGrowthKib = kSanitized ? 1024 * 1024 : 32 * 1024;
 constexpr long kMappingGrowth = kThreadSanitizer ? 64 * 1024 : kAddressSanitizer ? 1024 : 64;
-
-constexpr auto kGrace = std::chrono::seconds(10);
 
 std::string first_line(const std::string &path)
 {
@@ -123,9 +120,9 @@ void describe_growth(std::ostream &out, const char *what, long before, long afte
             << limit;
 }
 
-void wait_for_threads_and_children(const Census &before)
+void wait_for_threads_and_children(const Census &before, std::chrono::milliseconds grace)
 {
-    auto deadline = std::chrono::steady_clock::now() + kGrace;
+    auto deadline = std::chrono::steady_clock::now() + grace;
     while (list_threads() != before.threads || list_children() != before.children) {
         if (std::chrono::steady_clock::now() >= deadline)
             return;
@@ -148,9 +145,9 @@ Census take_census()
     return census;
 }
 
-std::string compare_census(const Census &before)
+std::string compare_census(const Census &before, std::chrono::milliseconds grace)
 {
-    wait_for_threads_and_children(before);
+    wait_for_threads_and_children(before, grace);
     Census after = take_census();
 
     std::ostringstream out;

@@ -3,6 +3,7 @@
 #ifndef COIL_TESTS_SUPPORT_CENSUS_H
 #define COIL_TESTS_SUPPORT_CENSUS_H
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,11 @@ struct Census {
 /* Counts what this process has now. */
 Census take_census();
 
-/* Says how this process differs from `before`; "" when it does not. Waits up to ten seconds for
- * threads and children to go: the kernel lists them for a moment after they were joined. */
-std::string compare_census(const Census &before);
+/* Says how this process differs from `before`; "" when it does not. Threads and children get
+ * `grace` to go: the kernel lists them for a moment after they were joined, and its I/O workers for
+ * longer after their ring was closed. */
+std::string compare_census(const Census &before,
+                           std::chrono::milliseconds grace = std::chrono::seconds(10));
 
 } // namespace coil_test
 
