@@ -5,7 +5,8 @@
  * when they are not. By default the core learns:
  *
  *     score > 0: look out at every wait; an event in time adds 1 (16 at most), none takes 4
- *     score = 0: sleep at once for `rest` waits, then try once; each failed try doubles the rest
+ *     score = 0: sleep at once for `rest` waits, then try once; each failed try doubles the rest,
+ *                until a score of 8 shows that times have changed
  */
 #ifndef COIL_CORE_SPIN_H
 #define COIL_CORE_SPIN_H
@@ -13,9 +14,10 @@
 #include <coil/runtime.h>
 
 enum {
-    COIL__SPIN_NS = 25000, /* about what sleeping costs: to look out longer can't pay */
+    COIL__SPIN_NS = 12000, /* about what sleeping costs: to look out longer can't pay */
     COIL__SPIN_SCORE_MAX = 16,
     COIL__SPIN_MISS = 4,
+    COIL__SPIN_SCORE_SURE = 8, /* from here on it was no mere luck */
     COIL__SPIN_REST_MIN = 16,
     COIL__SPIN_REST_MAX = 1024,
 };
@@ -53,7 +55,8 @@ static inline void coil__spin_hit(struct coil__spin *spin)
 {
     if (spin->score < COIL__SPIN_SCORE_MAX)
         spin->score++;
-    spin->next_rest = COIL__SPIN_REST_MIN;
+    if (spin->score >= COIL__SPIN_SCORE_SURE)
+        spin->next_rest = COIL__SPIN_REST_MIN;
 }
 
 static inline void coil__spin_miss(struct coil__spin *spin)

@@ -20,7 +20,7 @@ enum {
     /* If all tasks lay at the same place of their page, they would compete for the same few sets of
      * the first-level cache: so a slot's number decides how far below the end its task begins. The
      * lowest one still leaves half a page to the first frames. */
-    COLOUR_COUNT = 32,
+    COLOUR_COUNT = 24,
     COLOUR_STEP = 64,
 
     ADVICE_GUARD_INSTALL = 102, /* MADV_GUARD_INSTALL: since Linux 6.13 */

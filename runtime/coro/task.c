@@ -39,6 +39,7 @@ void coil__sched_close(struct coil__sched *sched)
     coil__assert(sched->current == &sched->loop && sched->task_count == 0);
     coil__assert(!coil__sched_has_ready(sched) && sched->loop.in_flight == 0);
     coil__stacks_close(&sched->stacks);
+    coil__hooks_thread_end(&sched->loop.hooks);
     coil__panic_who = NULL;
     coil__sched = NULL;
 }
@@ -81,7 +82,7 @@ void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_
     if (task->context != NULL && copy_size != 0) {
         coil__hooks_destroy(&task->hooks);
         coil__hooks_create(&task->hooks, coil__stack_bottom(&sched->stacks, task),
-                           coil__stack_size(&sched->stacks, task));
+                           sched->stacks.slot_size - sched->stacks.guard_size);
     }
     task->context =
         make_fcontext((char *)task - copy_size, coil__stack_size(&sched->stacks, task) - copy_size,
