@@ -143,15 +143,17 @@ struct reply {
     double messages, elapsed_ns, cpu_ns, user_ns, p50_ns, p99_ns, p999_ns;
 };
 
-static bool ask_load(struct pair *pair, const char *command, struct reply *reply)
+static const char *ask_load(struct pair *pair, const char *command, struct reply *reply)
 {
     char line[256];
     process_say(&pair->load, command);
-    return process_hear(&pair->load, line, sizeof(line), REPLY_MS) &&
-           sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &reply->messages, &reply->elapsed_ns,
-                  &reply->cpu_ns, &reply->user_ns, &reply->p50_ns, &reply->p99_ns,
-                  &reply->p999_ns) == 7 &&
-           reply->messages > 0;
+    if (!process_hear(&pair->load, line, sizeof(line), REPLY_MS))
+        return "its load failed, or took too long";
+    if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &reply->messages, &reply->elapsed_ns,
+               &reply->cpu_ns, &reply->user_ns, &reply->p50_ns, &reply->p99_ns,
+               &reply->p999_ns) != 7)
+        return "its load reported nonsense";
+    return reply->messages > 0 ? NULL : "no message came back within a window";
 }
 
 /* One window, for which the pair is started if it is the first. */
@@ -166,7 +168,7 @@ static const char *load_window(const struct window *window, struct reply *reply)
     long long ms = window->length_ns / 1000000;
     char command[64];
     snprintf(command, sizeof(command), "window %lld %lld\n", 15 + ms / 16, ms);
-    return ask_load(pair, command, reply) ? NULL : "it failed under load";
+    return ask_load(pair, command, reply);
 }
 
 static const struct metric closed_metrics[] = {
@@ -253,8 +255,9 @@ static const char *count_instructions(struct pair *pair, double *per_message)
     int64_t counts[2];
     for (int i = 0; i < 2; i++) {
         snprintf(command, sizeof(command), "messages %d\n", COUNTED_MESSAGES << i);
-        if (!ask_load(pair, command, &reply))
-            return "it does not run under callgrind";
+        failed = ask_load(pair, command, &reply);
+        if (failed != NULL)
+            return failed;
         counts[i] = callgrind_read(&pair->server_process);
         if (counts[i] < 0)
             return "vgdb cannot read callgrind's count";

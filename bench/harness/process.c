@@ -82,11 +82,13 @@ bool process_hear(struct process *process, char *line, size_t size, int timeout_
     size_t length = 0;
     char c;
     for (;;) {
+        /* What is there counts, even when time has jumped, as it does in a paused machine. */
         int64_t left_ms = (deadline - clock_ns()) / 1000000;
         struct pollfd readable = {.fd = process->output, .events = POLLIN};
-        if (left_ms < 0 || poll(&readable, 1, (int)left_ms) < 0)
+        int count = poll(&readable, 1, left_ms > 0 ? (int)left_ms : 0);
+        if (count <= 0 && left_ms <= 0)
             return false;
-        if (readable.revents == 0)
+        if (count <= 0)
             continue;
         ssize_t n = read(process->output, &c, 1);
         if (n < 0 || (n == 0 && length == 0))
