@@ -16,15 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void usage(FILE *to, const char *program, const char *summary)
+static void usage(const char *program, const char *summary)
 {
-    fprintf(to,
-            "usage: %s [--port N] [--cpus N] [--spin NS]\n"
-            "%s\n"
-            "  --port N    listen on 127.0.0.1:N (0, the default: any free port)\n"
-            "  --cpus N    pin the server to CPU N\n"
-            "  --spin NS   look for events this long before sleeping (0)\n",
-            program, summary);
+    printf("usage: %s [--port N] [--cpus N] [--spin NS]\n"
+           "%s\n"
+           "  --port N    listen on 127.0.0.1:N (0, the default: any free port)\n"
+           "  --cpus N    pin the server to CPU N\n"
+           "  --spin NS   look for events this long before sleeping (0)\n",
+           program, summary);
 }
 
 static int64_t parse_number(const char *text, const char *option, int64_t max)
@@ -62,11 +61,10 @@ void server_parse(struct server_options *options, int argc, char **argv, const c
             options->spin_ns = parse_number(optarg, "spin", INT64_C(1000000000));
             break;
         case 'h':
-            usage(stdout, argv[0], summary);
+            usage(argv[0], summary);
             exit(0);
         default:
-            usage(stderr, argv[0], summary);
-            exit(2);
+            exit(2); /* getopt has said why */
         }
     }
 }

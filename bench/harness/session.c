@@ -23,19 +23,18 @@ static const struct option known_options[] = {
     {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
-static void usage(FILE *to, const char *program, const char *question)
+static void usage(const char *program, const char *question)
 {
-    fprintf(to,
-            "usage: %s [--quick] [--json FILE] [--case TEXT] [--rounds N]\n"
-            "%s\n"
-            "  --quick        shorter windows\n"
-            "  --json FILE    also write the results there, one JSON object a line\n"
-            "  --notes FILE   also write there, as JSON, what was left out and why\n"
-            "  --case TEXT    only the cases whose name contains TEXT\n"
-            "  --rounds N     how often the subjects take turns (%d)\n"
-            "  --no-table     do not print the table, and end when who started this does\n"
-            "Options of coil itself come from the environment, like COIL_SPIN_NS=0.\n",
-            program, question, ROUNDS);
+    printf("usage: %s [--quick] [--json FILE] [--case TEXT] [--rounds N]\n"
+           "%s\n"
+           "  --quick        shorter windows\n"
+           "  --json FILE    also write the results there, one JSON object a line\n"
+           "  --notes FILE   also write there, as JSON, what was left out and why\n"
+           "  --case TEXT    only the cases whose name contains TEXT\n"
+           "  --rounds N     how often the subjects take turns (%d)\n"
+           "  --no-table     do not print the table, and end when who started this does\n"
+           "Options of coil itself come from the environment, like COIL_SPIN_NS=0.\n",
+           program, question, ROUNDS);
 }
 
 static unsigned parse_rounds(const char *text)
@@ -73,11 +72,10 @@ static void parse(struct harness *harness, int argc, char **argv, const char *qu
             harness->only_case = optarg;
             break;
         case 'h':
-            usage(stdout, argv[0], question);
+            usage(argv[0], question);
             exit(0);
         default:
-            usage(stderr, argv[0], question);
-            exit(2);
+            exit(2); /* getopt has said why */
         }
     }
     if (optind < argc) {

@@ -33,21 +33,20 @@ struct load_options {
     bool sample_user;
 };
 
-static void usage(FILE *to)
+static void usage(void)
 {
-    fputs("usage: echo_load --port N [--connections N] [--size BYTES] [--pipeline N]\n"
-          "                 [--rate N] [--cpus N] [--server PID [--sample]]\n"
-          "Loads an echo server on 127.0.0.1 as its standard input says: lines of\n"
-          "\"window WARM_MS MS\" or \"messages N\".\n"
-          "  --port N         where the server listens\n"
-          "  --connections N  how many connections (1)\n"
-          "  --size BYTES     of a message (64)\n"
-          "  --pipeline N     messages under way on each connection (1)\n"
-          "  --rate N         send N messages a second on schedule, whatever comes back\n"
-          "  --cpus N         run on CPU N\n"
-          "  --server PID     measure the CPU time of this process\n"
-          "  --sample         and how much of it is in user space\n",
-          to);
+    puts("usage: echo_load --port N [--connections N] [--size BYTES] [--pipeline N]\n"
+         "                 [--rate N] [--cpus N] [--server PID [--sample]]\n"
+         "Loads an echo server on 127.0.0.1 as its standard input says: lines of\n"
+         "\"window WARM_MS MS\" or \"messages N\".\n"
+         "  --port N         where the server listens\n"
+         "  --connections N  how many connections (1)\n"
+         "  --size BYTES     of a message (64)\n"
+         "  --pipeline N     messages under way on each connection (1)\n"
+         "  --rate N         send N messages a second on schedule, whatever comes back\n"
+         "  --cpus N         run on CPU N\n"
+         "  --server PID     measure the CPU time of this process\n"
+         "  --sample         and how much of it is in user space");
 }
 
 static long parse_number(const char *text, const char *option, long min, long max)
@@ -103,15 +102,15 @@ static void parse(struct load_options *options, int argc, char **argv)
             options->sample_user = true;
             break;
         case 'h':
-            usage(stdout);
+            usage();
             exit(0);
         default:
-            usage(stderr);
-            exit(2);
+            exit(2); /* getopt has said why */
         }
     }
     if (client->port == 0 || optind < argc) {
-        usage(stderr);
+        fprintf(stderr, "%s: where the server listens, --port N, and no other arguments\n",
+                argv[0]);
         exit(2);
     }
 }
