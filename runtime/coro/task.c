@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-__thread struct coil__sched *coil__sched;
+struct coil__sched coil__nowhere = {.current = &coil__nowhere.loop};
+__thread struct coil__sched *coil__sched = &coil__nowhere;
 
 /* Defined by the C++ runtime of programs that have one. */
 extern void *__cxa_get_globals(void) __attribute__((weak));
@@ -13,7 +14,7 @@ extern void *__cxa_get_globals(void) __attribute__((weak));
 static const char *current_name(void)
 {
     struct coil__sched *sched = coil__sched;
-    return sched == NULL || sched->current == &sched->loop ? NULL : sched->current->name;
+    return sched->current == &sched->loop ? NULL : sched->current->name;
 }
 
 int coil__sched_open(struct coil__sched *sched, size_t stack_size)
@@ -41,7 +42,7 @@ void coil__sched_close(struct coil__sched *sched)
     coil__stacks_close(&sched->stacks);
     coil__hooks_thread_end(&sched->loop.hooks);
     coil__panic_who = NULL;
-    coil__sched = NULL;
+    coil__sched = &coil__nowhere;
 }
 
 void coil__sched_run(struct coil__sched *sched)
@@ -56,7 +57,7 @@ void coil__sched_run(struct coil__sched *sched)
 }
 
 /* Gives the stack of the running task to the next tenant; returns when there is one. */
-static void retire(struct coil_task *task)
+static inline __attribute__((always_inline)) void retire(struct coil_task *task)
 {
     struct coil__sched *sched = coil__sched;
     task->state = COIL__TASK_IDLE;

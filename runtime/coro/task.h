@@ -65,8 +65,10 @@ struct coil__sched {
     struct coil_task loop; /* stands for the thread's own context */
 };
 
-/* The sched of the core this thread runs; NULL in other threads. */
+/* The sched of the core this thread runs; in other threads coil__nowhere, on which no coroutine
+ * ever runs: to ask for the running one takes a single comparison that way. */
 extern __thread struct coil__sched *coil__sched __attribute__((tls_model("initial-exec")));
+extern struct coil__sched coil__nowhere;
 
 /* Resumes, and turns in which nothing was asked of the kernel, before the loop runs in any case: so
  * that completions, timers and messages are seen while coroutines are busy among themselves. */
@@ -86,7 +88,7 @@ void coil__task_entry(struct coil__transfer transfer);
 static inline struct coil_task *coil__self(void)
 {
     struct coil__sched *sched = coil__sched;
-    coil__require(sched != NULL && sched->current != &sched->loop,
+    coil__require(sched->current != &sched->loop,
                   "called outside a coroutine: only fn of coil_run() and what it spawns may");
     return sched->current;
 }
@@ -127,7 +129,7 @@ coil__switch(struct coil__sched *sched, struct coil_task *from, struct coil_task
         *exceptions = to->exceptions;
     }
     coil__hooks_leave(&from->hooks, &to->hooks);
-    struct coil__transfer transfer = jump_fcontext(to->context, from);
+    struct coil__transfer transfer = coil__jump(to->context, from);
     ((struct coil_task *)transfer.data)->context = transfer.context;
     coil__hooks_enter(&from->hooks);
 }
