@@ -44,6 +44,9 @@ static inline bool coil__future_busy(const struct coil_future *future)
 /* Notes that `task` was refused an operation because it is cancelled. Returns -ECANCELED. */
 int coil__future_refuse(struct coil_task *task) __attribute__((cold));
 
+/* As above, of an operation about to begin: it is done with that. Returns false. */
+bool coil__future_refuse_begin(struct coil_future *future) __attribute__((cold));
+
 /*
  * Begins an operation of the running coroutine. Returns false when it may not start because the
  * scope is cancelled: the future is then done with -ECANCELED.
@@ -55,11 +58,8 @@ static inline bool coil__future_begin(struct coil_future *future,
     future->kind = kind;
     future->owner = task;
     future->waiter = NULL;
-    if (__builtin_expect(task->cancelled, 0)) {
-        future->result = coil__future_refuse(task);
-        future->state = COIL__FUTURE_DONE;
-        return false;
-    }
+    if (__builtin_expect(task->cancelled, 0))
+        return coil__future_refuse_begin(future);
     future->state = COIL__FUTURE_IN_FLIGHT;
     task->in_flight++;
     return true;

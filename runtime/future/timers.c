@@ -149,12 +149,12 @@ struct coil_timer *coil__timers_pop(struct coil__timers *timers, coil_time now)
 
 coil_time coil__timers_next(const struct coil__timers *timers)
 {
+    if (coil__timers_empty(timers))
+        return COIL_FOREVER;
     struct coil_node *top = coil__heap_top(&timers->near);
     if (top != NULL)
         return timer_of(top)->deadline;
     unsigned slot = first_slot(timers);
-    if (slot == END)
-        return COIL_FOREVER;
     /* A lone timer tells its deadline. It spares an idle program waking up at each level. */
     const struct coil_link *only = timers->slots[slot].next;
     if (only->next == &timers->slots[slot])
