@@ -36,7 +36,7 @@ static void refuse(int conn)
 {
     struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
     io_uring_prep_close(sqe, conn);
-    sqe->user_data = COIL__TAG_IGNORE;
+    coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
 }
 
 static void accept_event(struct coil_future *future, int32_t result, uint32_t flags)

@@ -132,7 +132,7 @@ void coil_close_start(struct coil_future *future, int fd)
     struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
     io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = COIL__TAG_IGNORE;
+    coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
 
     sqe = coil__op_begin_always(future, &close_kind, task);
     io_uring_prep_close(sqe, fd);

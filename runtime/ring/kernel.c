@@ -144,6 +144,7 @@ static int describe(struct coil__ring *ring)
         return -EOPNOTSUPP;
     fill_index_array(&uring->sq);
     ring->sq_limit = uring->sq.ring_entries;
+    ring->full_at = ring->sq_limit;
     ring->enter_flags = IORING_ENTER_GETEVENTS;
     ring->flags_tell = (uring->flags & IORING_SETUP_TASKRUN_FLAG) != 0;
     ring->has_abs_timer = (uring->features & COIL__FEAT_MIN_TIMEOUT) != 0 &&
@@ -192,11 +193,11 @@ static int probe_opcodes(struct coil__ring *ring)
  */
 static int try_multishot_recv(struct coil__ring *ring)
 {
-    struct io_uring_sqe *sqe = &ring->uring.sq.sqes[ring->uring.sq.sqe_tail++];
-    coil__sqe_clear(sqe);
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     io_uring_prep_recv_multishot(sqe, -1, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->user_data = COIL__TAG_IGNORE;
+    ring->uring.sq.sqe_tail++;
     int err = coil__ring_kernel.enter(ring, 1, 0, COIL_FOREVER);
     if (err < 0)
         return err;
@@ -365,7 +366,7 @@ static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     io_uring_prep_msg_ring(sqe, target->uring.ring_fd, 0, COIL__TAG_WAKE, 0);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = COIL__TAG_IGNORE;
+    coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
 }
 
 static int result_of(int result)

@@ -38,16 +38,16 @@ static inline struct io_uring_sqe *coil__op_begin_always(struct coil_future *fut
     return coil__ring_sqe(ring);
 }
 
-/* Ties the filled entry to its future. After the prep function, which may clear user_data. */
+/* Queues the filled entry for its future. */
 static inline void coil__op_fire(struct io_uring_sqe *sqe, struct coil_future *future)
 {
-    sqe->user_data = (uint64_t)(uintptr_t)future | COIL__TAG_FUTURE;
+    coil__ring_push(coil__ring_here, sqe, (uint64_t)(uintptr_t)future | COIL__TAG_FUTURE);
 }
 
 /* As above, for a kind with an `event` function. */
 static inline void coil__op_fire_events(struct io_uring_sqe *sqe, struct coil_future *future)
 {
-    sqe->user_data = (uint64_t)(uintptr_t)future | COIL__TAG_EVENT;
+    coil__ring_push(coil__ring_here, sqe, (uint64_t)(uintptr_t)future | COIL__TAG_EVENT);
 }
 
 #endif

@@ -50,24 +50,10 @@ static inline unsigned take(const struct io_uring_cqe *cqe)
     return 1;
 }
 
-/* With many connections, what belongs to a completion has long left the cache: some completions
- * ahead its future is called back, and a little later the task that waits for it. */
-static inline void prefetch(const struct io_uring_cq *cq, unsigned head, unsigned tail)
-{
-    enum { FUTURES_AHEAD = 6, TASKS_AHEAD = 3 };
-    unsigned mask = *cq->kring_mask;
-    if (tail - head > FUTURES_AHEAD)
-        __builtin_prefetch(future_of(&cq->cqes[(head + FUTURES_AHEAD) & mask]));
-    if (tail - head <= TASKS_AHEAD)
-        return;
-    const struct io_uring_cqe *cqe = &cq->cqes[(head + TASKS_AHEAD) & mask];
-    if ((cqe->user_data & COIL__TAG_MASK) <= COIL__TAG_EVENT)
-        __builtin_prefetch(future_of(cqe)->waiter);
-}
-
 void coil__ring_reap(struct coil__ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
+    const struct io_uring_cqe *cqes = cq->cqes;
     unsigned mask = *cq->kring_mask;
     unsigned head = *cq->khead;
     /* Acquire; pairs with the kernel's release of the tail: the entries are written. */
@@ -76,10 +62,8 @@ void coil__ring_reap(struct coil__ring *ring)
     if (head == tail)
         return;
     ring->reaping = true;
-    for (; head != tail; head++) {
-        prefetch(cq, head, tail);
-        ended += take(&cq->cqes[head & mask]);
-    }
+    for (; head != tail; head++)
+        ended += take(&cqes[head & mask]);
     ring->reaping = false;
     ring->in_flight -= ended;
     /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
@@ -96,6 +80,7 @@ void coil__ring_flush(struct coil__ring *ring)
         if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
             coil__ring_reap(ring);
     }
+    ring->full_at = *ring->uring.sq.khead + ring->sq_limit;
 }
 
 void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline)
@@ -112,5 +97,5 @@ void coil__op_cancel(struct coil_future *future)
     uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = COIL__TAG_IGNORE;
+    coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
 }

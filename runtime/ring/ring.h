@@ -68,6 +68,7 @@ struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
     unsigned sq_limit;    /* SQ entries */
+    unsigned full_at;     /* the SQ's tail when it may be full: as of the last look at its head */
     bool reaping;         /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight;   /* futures whose final completion is to come */
     unsigned enter_flags; /* kernel driver: flags of every enter */
@@ -82,7 +83,7 @@ int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *dri
                     const struct coil__ring_options *options);
 void coil__ring_close(struct coil__ring *ring);
 
-/* Makes room in a full SQ by submitting it. Runs no user code. */
+/* Makes room in the SQ, if it is full, by submitting it. Runs no user code. */
 void coil__ring_flush(struct coil__ring *ring);
 
 /* Submits everything, waits for `wait` completions until `deadline` at most, and hands all that
@@ -119,22 +120,34 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
     enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
+    if (__builtin_expect(result >= 0, 1))
+        return result;
     bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
-    if (__builtin_expect(result != -EINTR && !restarts, 1))
+    if (result != -EINTR && !restarts)
         return result;
     return future->state == COIL__FUTURE_CANCELLING ? -ECANCELED : -EINTR;
 }
 
-/* The next free entry. The prep functions write all of it but user_data. */
-static inline struct io_uring_sqe *coil__ring_sqe(struct coil__ring *ring)
+/* The next free entry, of which there is always one. The prep functions write all of it but
+ * user_data. */
+static inline struct io_uring_sqe *coil__ring_sqe(const struct coil__ring *ring)
 {
-    struct io_uring_sq *sq = &ring->uring.sq;
-    if (__builtin_expect(coil__ring_unsubmitted(ring) == ring->sq_limit, 0))
-        coil__ring_flush(ring);
-    coil__sched->loop_due = true;
-    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail++ & (ring->sq_limit - 1)];
+    const struct io_uring_sq *sq = &ring->uring.sq;
+    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail & (ring->sq_limit - 1)];
     coil__sqe_clear(sqe);
     return sqe;
+}
+
+/* Queues the entry from coil__ring_sqe(), filled. Room for the next one is made here, where nothing
+ * is left to be done afterwards, so that only a full SQ pays for it. */
+static inline void coil__ring_push(struct coil__ring *ring, struct io_uring_sqe *sqe,
+                                   uint64_t user_data)
+{
+    sqe->user_data = user_data;
+    ring->uring.sq.sqe_tail++;
+    coil__sched->loop_due = true;
+    if (__builtin_expect(ring->uring.sq.sqe_tail == ring->full_at, 0))
+        coil__ring_flush(ring);
 }
 
 #endif

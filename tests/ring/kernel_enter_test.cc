@@ -140,7 +140,7 @@ TEST_P(KernelWait, SubmitsEvenWhenTheDeadlineHasPassed)
         ring.taken.clear();
         io_uring_sqe *sqe = ring.sqe();
         io_uring_prep_poll_remove(sqe, 0);
-        sqe->user_data = 2;
+        ring.push(sqe, 2);
         ring.take_until(2);
         ring.taken.clear();
     }

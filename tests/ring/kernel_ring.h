@@ -41,19 +41,20 @@ public:
     KernelRing &operator=(const KernelRing &) = delete;
 
     io_uring_sqe *sqe() { return coil__ring_sqe(&ring); }
+    void push(io_uring_sqe *entry, uint64_t user_data) { coil__ring_push(&ring, entry, user_data); }
 
     void nop(uint64_t user_data)
     {
         io_uring_sqe *entry = sqe();
         io_uring_prep_nop(entry);
-        entry->user_data = user_data;
+        push(entry, user_data);
     }
 
     void poll(int fd, uint64_t user_data)
     {
         io_uring_sqe *entry = sqe();
         io_uring_prep_poll_add(entry, fd, POLLIN);
-        entry->user_data = user_data;
+        push(entry, user_data);
     }
 
     int enter(unsigned wait = 0, coil_time deadline = COIL_FOREVER)

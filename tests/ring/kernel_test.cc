@@ -215,7 +215,7 @@ std::vector<coil_test::Completion> receive_twice(KernelRing &ring, io_uring_buf_
     io_uring_sqe *sqe = ring.sqe();
     io_uring_prep_recv_multishot(sqe, ends[0], nullptr, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->user_data = 1;
+    ring.push(sqe, 1);
     EXPECT_EQ(write(ends[1], "ab", 2), 2);
     EXPECT_EQ(write(ends[1], "cde", 3), 3);
     EXPECT_EQ(ring.enter(1), 0);

@@ -95,6 +95,7 @@ Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned 
             io_uring_sqe *sqe = ring.sqe();
             io_uring_prep_openat(sqe, AT_FDCWD, fifo.path.c_str(), O_RDONLY | O_CLOEXEC, 0);
             sqe->flags |= IOSQE_ASYNC;
+            ring.push(sqe, 0);
         }
         EXPECT_EQ(ring.enter(), 0);
         seen = watch_workers(expected);
