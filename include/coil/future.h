@@ -55,6 +55,14 @@ struct coil_call {
     bool cancelled, ended;
 };
 
+/* private: a coroutine whose result somebody awaits */
+struct coil_child {
+    coil_fn *fn;
+    void *arg;
+    struct coil_scope *scope;
+    bool cancelled;
+};
+
 /* One operation. Zero-initialised or declared by COIL_FUTURE() before its first start. */
 struct coil_future {
     /* private */
@@ -67,6 +75,7 @@ struct coil_future {
     union {
         struct coil_timer timer;
         struct coil_call call;
+        struct coil_child child;
     };
 };
 

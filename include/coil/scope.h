@@ -95,12 +95,25 @@ COIL_UNCANCELLABLE void coil_scope_drop(struct coil_scope *scope);
 #define coil_spawn_on(scope, core, fn, arg) \
     coil__spawn_on((scope), (core), (fn), (arg), COIL__SITE(#fn))
 
+/*
+ * As coil_spawn(), as a future: coil_await() gives what fn(arg) returned. An error goes to who
+ * awaits and does not fail the scope. Cancelling the future cancels that one child; dropping it
+ * also waits for the child and forgets what it returned. The scope's close waits for it too.
+ *
+ * -ECANCELED: it was cancelled before it ran, so that fn was not called, or fn returned that.
+ * -ENOMEM: there was no stack.
+ */
+#define coil_spawn_start(future, scope, fn, arg) \
+    coil__spawn_start((future), (scope), (fn), (arg), COIL__SITE(#fn))
+
 /* private: behind the macros above */
 COIL_MUST_CHECK int coil__spawn(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site);
 COIL_MUST_CHECK int coil__spawn_copy(struct coil_scope *scope, coil_fn *fn, const void *arg,
                                      size_t arg_size, const char *site);
 COIL_MUST_CHECK int coil__spawn_on(struct coil_scope *scope, unsigned core, coil_fn *fn, void *arg,
                                    const char *site);
+void coil__spawn_start(struct coil_future *future, struct coil_scope *scope, coil_fn *fn, void *arg,
+                       const char *site);
 
 /* The name of the calling coroutine in messages; `name` must live as long as it does. */
 void coil_task_rename(const char *name);

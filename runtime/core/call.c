@@ -68,6 +68,7 @@ static int run_call(void *arg)
     if (call->cancelled) /* it overtook the coroutine's start */
         coil__scope_cancel(&scope, COIL__CAUSE_ENCLOSING);
     int result = call->fn(call->arg);
+    coil__require(coil__self()->scope == &scope, "a coroutine returned with a scope open");
     /* What fn brought about counts, also when it was cancelled: it may be a descriptor. */
     coil_scope_drop(&scope);
     finish(call, result);

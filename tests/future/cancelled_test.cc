@@ -251,6 +251,7 @@ TEST_F(OutsideDeathTest, EveryCallThatMaySuspendSaysWhatToDo)
     EXPECT_DEATH(coil_call_start(&future, 0, call_body, nullptr), kOutside);
     EXPECT_DEATH((void)!coil_setsockopt(0, 0, 0, nullptr, 0), kOutside);
     EXPECT_DEATH((void)!coil_getsockname(0, nullptr, nullptr), kOutside);
+    EXPECT_DEATH(coil_spawn_start(&future, nullptr, call_body, nullptr), kOutside);
     EXPECT_DEATH(coil_task_rename("x"), kOutside);
     EXPECT_DEATH(coil_task_name(), kOutside);
 }
