@@ -7,6 +7,7 @@
 #include <coil/fd.h>
 #include <coil/file.h>
 #include <coil/future.h>
+#include <coil/local.h>
 #include <coil/net.h>
 #include <coil/receiver.h>
 #include <coil/runtime.h>

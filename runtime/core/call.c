@@ -71,6 +71,7 @@ static int run_call(void *arg)
     coil__require(coil__self()->scope == &scope, "a coroutine returned with a scope open");
     /* What fn brought about counts, also when it was cancelled: it may be a descriptor. */
     coil_scope_drop(&scope);
+    coil__locals_end(coil__self()); /* who waits for the call finds them gone */
     finish(call, result);
     return 0; /* The result is the caller's affair: no failure of this core. */
 }

@@ -18,6 +18,8 @@
 #include "coro/stack.h"
 #include "base/list.h"
 
+#include <coil/local.h>
+
 struct coil_future;
 struct coil_scope;
 
@@ -37,6 +39,7 @@ struct coil_task {
     struct coil_scope *scope;     /* innermost open scope */
     uint8_t state;                /* enum coil__task_state */
     bool cancelled;               /* the innermost scope is cancelled, from wherever */
+    uint8_t locals_set;           /* a bit for each of `locals` that has a value */
     uint32_t in_flight;           /* futures it started that are not done */
     struct coil__exceptions exceptions;
 
@@ -48,6 +51,7 @@ struct coil_task {
     struct coil_link sibling;      /* in home->children; in the pool's hot list while idle */
     const char *name;              /* function and line, or what coil_task_rename() said */
     struct coil__hooks_task hooks; /* what sanitizers want to know */
+    void *locals[COIL_LOCALS];     /* by the number of the key */
 };
 
 /* The ready queues of one core, and its stacks. */
@@ -205,7 +209,8 @@ static inline struct coil_task *coil__task_start(struct coil__sched *sched,
     if (task->context == NULL || copy_size != 0)
         coil__task_prepare(sched, task, copy_size);
     /* The last tenant left nothing else behind: it waits for nothing, has nothing in flight (that
-     * is asserted), and no exception is caught in the entry loop. */
+     * is asserted), its local values are destroyed, and no exception is caught in the entry loop.
+     */
     task->cancelled = false;
     task->main = main;
     sched->task_count++;

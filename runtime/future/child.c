@@ -27,6 +27,7 @@ static int child_main(void *arg)
         result = coil__future_refuse(task);
     else if (!future->child.cancelled)
         result = run(&future->child, task);
+    coil__locals_end(task); /* who awaits the child finds them gone */
     coil__future_complete(future, result);
     return 0; /* The result is the affair of who awaits it: no failure of the scope. */
 }

@@ -220,6 +220,7 @@ static void child_main(struct coil_task *task)
 {
     int result = task->fn(task->arg);
     struct coil_scope *home = task->home;
+    coil__locals_end(task);
     coil__require(task->scope == home, "a coroutine returned with a scope open");
     coil__require(task->in_flight == 0, "a coroutine returned with an operation in flight");
     coil__list_remove(&task->sibling);
@@ -248,6 +249,7 @@ int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, si
     task->name = site;
     task->scope = scope;
     task->home = scope;
+    coil__locals_inherit(coil__sched->current, task);
     coil__list_append(&scope->children, &task->sibling);
     scope->child_count++;
     return 0;

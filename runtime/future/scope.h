@@ -11,6 +11,7 @@
 #define COIL_FUTURE_SCOPE_H
 
 #include "future/future.h"
+#include "coro/local.h"
 
 #include <coil/scope.h>
 
