@@ -71,7 +71,7 @@ struct coil_future {
     struct coil_task *waiter;
     int64_t result;
     uint32_t state;
-    uint32_t flags;
+    uint32_t order; /* in which the futures of this core were done */
     union {
         struct coil_timer timer;
         struct coil_call call;
@@ -120,6 +120,27 @@ COIL_SUSPENDS int coil_await_any(struct coil_future *const futures[], size_t cou
  * Once an enclosing scope is cancelled all of them are cancelled, and waited for.
  */
 COIL_SUSPENDS int coil_await_all(struct coil_future *const futures[], size_t count);
+
+/*
+ * As coil_await_any(), in the order in which they are done, also within one turn of the
+ * loop. Those whose result was collected are skipped; -ENOENT once that is all of them:
+ *
+ *     while ((i = coil_await_next(futures, count)) >= 0)
+ *         use(i, coil_await(futures[i]));
+ *
+ * Each call looks at every future of the array.
+ */
+COIL_SUSPENDS int coil_await_next(struct coil_future *const futures[], size_t count);
+
+/*
+ * Waits for the first of `count` started futures to be done and returns its index; await
+ * that one to collect its result, be it an error or not. The others are cancelled, waited
+ * for, and dropped: a descriptor that one of them made all the same is closed.
+ *
+ * Once an enclosing scope is cancelled all of them are. Then the first one that happened all
+ * the same wins; if none did, the call returns -ECANCELED and has dropped them all.
+ */
+COIL_SUSPENDS int coil_await_race(struct coil_future *const futures[], size_t count);
 
 /* Whether the result is there, so that coil_await() would not wait. */
 bool coil_future_done(const struct coil_future *future);

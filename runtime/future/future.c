@@ -4,6 +4,8 @@
 
 #include "future/timers.h"
 
+__thread uint32_t coil__completions;
+
 /* A second one would take the first one's place, which would then never be woken. */
 static void require_no_waiter(const struct coil_future *future)
 {
@@ -24,6 +26,7 @@ void coil__future_wait_uncancellable(struct coil_future *future)
 bool coil__future_refuse_begin(struct coil_future *future)
 {
     future->result = coil__future_refuse(future->owner);
+    future->order = coil__completions++;
     future->state = COIL__FUTURE_DONE;
     return false;
 }
@@ -113,38 +116,44 @@ static int first_done(struct coil_future *const futures[], size_t count)
                       "coil_await_any: a future was never started");
         if (futures[i]->state == COIL__FUTURE_DONE)
             return (int)i;
-        require_no_waiter(futures[i]);
     }
     return -1;
 }
 
-static void set_waiter(struct coil_future *const futures[], size_t count, struct coil_task *waiter)
-{
-    for (size_t i = 0; i < count; i++)
-        futures[i]->waiter = waiter;
-}
-
-int coil_await_any(struct coil_future *const futures[], size_t count)
+int coil__future_wait_one(struct coil_future *const futures[], size_t count)
 {
     struct coil_task *task = coil__self();
-    int index = first_done(futures, count);
-    if (index >= 0)
-        return index;
-
     struct coil_future any;
+    for (size_t i = 0; i < count; i++)
+        require_no_waiter(futures[i]);
     if (!coil__future_begin(&any, &any_kind))
         return -ECANCELED;
-    set_waiter(futures, count, task);
+    for (size_t i = 0; i < count; i++) {
+        if (coil__future_busy(futures[i]))
+            futures[i]->waiter = task;
+    }
     any.waiter = task;
     task->waits_on = &any;
     coil__task_park(task);
     task->waits_on = NULL;
-    set_waiter(futures, count, NULL);
-
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->waiter == task)
+            futures[i]->waiter = NULL;
+    }
     if (any.state != COIL__FUTURE_DONE)
         coil__future_complete(&any, 0);
-    index = first_done(futures, count);
-    return index >= 0 ? index : -ECANCELED;
+    return (int)any.result;
+}
+
+int coil_await_any(struct coil_future *const futures[], size_t count)
+{
+    (void)coil__self(); /* also when one is done */
+    int index = first_done(futures, count);
+    if (index >= 0)
+        return index;
+    int err = coil__future_wait_one(futures, count);
+    index = first_done(futures, count); /* a result goes before a cancellation */
+    return index >= 0 ? index : err;
 }
 
 int coil_await_all(struct coil_future *const futures[], size_t count)

@@ -47,6 +47,9 @@ int coil__future_refuse(struct coil_task *task) __attribute__((cold));
 /* As above, of an operation about to begin: it is done with that. Returns false. */
 bool coil__future_refuse_begin(struct coil_future *future) __attribute__((cold));
 
+/* How many futures of this core were done so far: the next one's place in the order. */
+extern __thread uint32_t coil__completions __attribute__((tls_model("initial-exec")));
+
 /*
  * Begins an operation of the running coroutine. Returns false when it may not start because the
  * scope is cancelled: the future is then done with -ECANCELED.
@@ -86,11 +89,16 @@ static inline void coil__future_complete(struct coil_future *future, int64_t res
     if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         coil__future_note_stop(future, result);
     future->result = result;
+    future->order = coil__completions++;
     future->state = COIL__FUTURE_DONE;
     future->owner->in_flight--;
     if (future->waiter != NULL)
         coil__task_wake(future->waiter);
 }
+
+/* Waits until one of those in flight is done. Returns -ECANCELED, with all of them still in flight,
+ * when the scope is cancelled; 0 otherwise. */
+int coil__future_wait_one(struct coil_future *const futures[], size_t count);
 
 /* Waits until done, whatever happens to the scope: cancellation passes the wait by. */
 void coil__future_wait_uncancellable(struct coil_future *future);

@@ -88,6 +88,8 @@ const std::map<std::string, Call> &calls()
         {"coil_await_until", [](World &w) { return coil_await_until(&w.sleep, COIL_FOREVER - 1); }},
         {"coil_await_any", [](World &w) { return coil_await_any(w.sleeps, 2); }},
         {"coil_await_all", [](World &w) { return coil_await_all(w.sleeps, 2); }},
+        {"coil_await_next", [](World &w) { return coil_await_next(w.sleeps, 2); }},
+        {"coil_await_race", [](World &w) { return coil_await_race(w.sleeps, 2); }},
         {"coil_read", [](World &w) { return coil_read(w.pair[0], &w.byte, 1); }},
         {"coil_write", [](World &w) { return coil_write(w.pair[0], &w.byte, 1); }},
         {"coil_readv", [](World &w) { return coil_readv(w.pair[0], &w.iov, 1); }},
