@@ -29,6 +29,10 @@ struct coil_options {
     unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
                                     * take memory only as data fills them (1024) */
     void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
+    /* Told of each child whose error is the first of its scope, and so what the scope reports: its
+     * name, the function and line that spawned it, and -errno. Called by the child as its last
+     * act, on any core; may not suspend. (nobody) */
+    void (*on_failure)(const char *name, const char *site, int error);
 };
 
 /*

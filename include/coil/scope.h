@@ -57,7 +57,14 @@ void coil_scope_open(struct coil_scope *scope, coil_time deadline);
  */
 COIL_MUST_CHECK int coil_scope_close(struct coil_scope *scope, int result);
 
-/* Cancels what waits inside, and whatever will. Idempotent; from any coroutine of this core. */
+/*
+ * Cancels what waits inside, and whatever will. Idempotent; from any coroutine of this core. From
+ * another one, call it over there, while the scope is open:
+ *
+ *     static int cancel(void *scope) { coil_scope_cancel(scope); return 0; }
+ *     ...
+ *     coil_call(core, cancel, &scope);
+ */
 void coil_scope_cancel(struct coil_scope *scope);
 
 /* Moves the deadline. One that has passed cancels at the next turn of the loop. */

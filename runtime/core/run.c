@@ -43,8 +43,10 @@ int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
     coil__require(coil__core_here == NULL, "coil_run: called from a coroutine");
     if (!coil__workers_claim())
         return -EBUSY;
-    if (options != NULL)
+    if (options != NULL) {
         coil__log_to(options->log);
+        coil__scope_on_failure = options->on_failure;
+    }
     cpu_set_t allowed;
     int cpus[COIL__CPUS_MAX];
     struct coil_options resolved;
@@ -54,6 +56,7 @@ int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
         result = run_cores(&run, &allowed, cpus);
     }
     coil__log_to(NULL);
+    coil__scope_on_failure = NULL;
     coil__workers_release();
     return result;
 }

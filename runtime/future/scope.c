@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+void (*coil__scope_on_failure)(const char *name, const char *site, int error);
+
 enum { COPY_MAX = 1024, COPY_ALIGN = 64 };
 
 static void scope_expire(struct coil_timer *timer)
@@ -154,18 +156,19 @@ void coil_scope_shield(struct coil_scope *scope)
     }
 }
 
-/* An error of `task`, but for the -ECANCELED with which one obeys a cancellation. */
-static void note_result(struct coil_scope *scope, const struct coil_task *task, int result)
+/* An error of `task`, but for the -ECANCELED with which one obeys a cancellation. Returns whether
+ * it is what the scope will report. */
+static bool note_error(struct coil_scope *scope, const struct coil_task *task, int error)
 {
-    if (result >= 0)
-        return;
-    if (result == -ECANCELED && task->cancelled) {
+    if (error == -ECANCELED && task->cancelled) {
         feel(scope);
-        return;
+        return false;
     }
-    if (scope->error == 0)
-        scope->error = result;
+    bool first = scope->error == 0;
+    if (first)
+        scope->error = error;
     coil__scope_cancel(scope, COIL__CAUSE_FAILURE);
+    return first;
 }
 
 /* What a scope that was cancelled reports. */
@@ -194,7 +197,7 @@ int coil_scope_close(struct coil_scope *scope, int result)
     coil__require(scope == task->scope && scope->owner == task,
                   "coil_scope_close: not the innermost scope that the caller opened");
     if (__builtin_expect(result < 0, 0))
-        note_result(scope, task, result);
+        note_error(scope, task, result);
     scope->phase = COIL__SCOPE_CLOSING;
     while (scope->child_count > 0)
         coil__task_park(task);
@@ -215,6 +218,13 @@ void coil_scope_drop(struct coil_scope *scope)
     (void)ignored;
 }
 
+static __attribute__((cold)) void child_failed(struct coil_scope *home,
+                                               const struct coil_task *task, int error)
+{
+    if (note_error(home, task, error) && coil__scope_on_failure != NULL)
+        coil__scope_on_failure(task->name, task->site, error);
+}
+
 /* What a spawned task's stack runs. */
 static void child_main(struct coil_task *task)
 {
@@ -226,7 +236,7 @@ static void child_main(struct coil_task *task)
     coil__list_remove(&task->sibling);
     home->child_count--;
     if (__builtin_expect(result < 0, 0))
-        note_result(home, task, result);
+        child_failed(home, task, result);
     if (home->child_count == 0 && home->phase == COIL__SCOPE_CLOSING)
         coil__task_wake(home->owner);
 }
@@ -247,6 +257,7 @@ int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, si
     if (copy_size != 0)
         task->arg = memcpy((char *)task - room, arg, copy_size);
     task->name = site;
+    task->site = site;
     task->scope = scope;
     task->home = scope;
     coil__locals_inherit(coil__sched->current, task);

@@ -32,6 +32,10 @@ void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_ti
 /* Cancels what waits inside, and says why. */
 void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause);
 
+/* Told of each child that is the first in its scope to fail; NULL: nobody is. Set while no core
+ * runs: coil_options.on_failure. */
+extern void (*coil__scope_on_failure)(const char *name, const char *site, int error);
+
 /* As coil_spawn() with the copy of coil_spawn_copy(), from any context of this core. */
 int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
                       const char *site);

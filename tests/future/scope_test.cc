@@ -836,6 +836,121 @@ TEST(Scope, CancelOfAHundredThousandChildrenReachesEachOnce)
     });
 }
 
+struct Failure {
+    std::string name, site;
+    int error;
+};
+
+std::vector<Failure> failures;
+
+coil_options noting_failures(unsigned core_count)
+{
+    coil_options options = cores(core_count);
+    failures.clear();
+    options.on_failure = [](const char *name, const char *site, int error) {
+        failures.push_back({name, site, error});
+    };
+    return options;
+}
+
+TEST(Scope, TheChildWhoseFailureItReportsIsNamedToTheHook)
+{
+    const std::string here = "call_body (";
+    run(
+        [&] {
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            children.start(scope, [] { return wait_for_ever(); });
+            children.start(scope, [] {
+                coil_task_rename("the guilty one");
+                return -EBADMSG;
+            });
+            children.start(scope, [] { return -EIO; });
+            EXPECT_EQ(-EBADMSG, coil_scope_close(&scope, 0));
+            return 0;
+        },
+        noting_failures(1));
+    ASSERT_EQ(1u, failures.size()) << "neither the second failure nor who obeyed";
+    EXPECT_EQ("the guilty one", failures[0].name);
+    EXPECT_EQ(here, failures[0].site.substr(0, here.size()));
+    EXPECT_NE(std::string::npos, failures[0].site.find("running.h:"));
+    EXPECT_EQ(-EBADMSG, failures[0].error);
+}
+
+TEST(Scope, AFailureThatPassesThroughScopesIsToldForEachOfThem)
+{
+    run(
+        [] {
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            children.start(scope, [&] {
+                coil_task_rename("outer");
+                COIL_SCOPE(inner, COIL_FOREVER);
+                children.start(inner, [] {
+                    coil_task_rename("inner");
+                    return -EPIPE;
+                });
+                return coil_scope_close(&inner, 0);
+            });
+            EXPECT_EQ(-EPIPE, coil_scope_close(&scope, 0));
+            return 0;
+        },
+        noting_failures(1));
+    ASSERT_EQ(2u, failures.size());
+    EXPECT_EQ("inner", failures[0].name);
+    EXPECT_EQ("outer", failures[1].name);
+}
+
+TEST(Scope, NobodyIsNamedWithoutAFailureOfAChild)
+{
+    run(
+        [] {
+            Children children;
+            COIL_SCOPE(scope, coil_after(kSoon));
+            children.start(scope, [] { return wait_for_ever(); });
+            children.start(scope, [] { return 0; });
+            EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&scope, 0));
+            COIL_SCOPE(failed, COIL_FOREVER);
+            EXPECT_EQ(-EIO, coil_scope_close(&failed, -EIO)) << "that is the body's own";
+            COIL_SCOPE(awaited, COIL_FOREVER);
+            Body body = [] { return -EIO; };
+            COIL_FUTURE(child);
+            coil_spawn_start(&child, &awaited, call_body, &body);
+            EXPECT_EQ(-EIO, coil_await(&child)) << "nor one that somebody awaits";
+            return coil_scope_close(&awaited, 0);
+        },
+        noting_failures(1));
+    EXPECT_TRUE(failures.empty());
+}
+
+int cancel_scope(void *scope)
+{
+    coil_scope_cancel(static_cast<coil_scope *>(scope));
+    return 0;
+}
+
+/* As the header says it is done. */
+TEST(Scope, MayBeCancelledFromAnotherCoreByACall)
+{
+    run(
+        [] {
+            Children children;
+            COIL_SCOPE(around, COIL_FOREVER);
+            coil_scope *target = nullptr;
+            children.start(around, [&] {
+                COIL_SCOPE(scope, COIL_FOREVER);
+                target = &scope;
+                EXPECT_EQ(-ECANCELED, wait_for_ever());
+                EXPECT_EQ(0, coil_scope_close(&scope, -ECANCELED));
+                return coil_yield();
+            });
+            give_way();
+            EXPECT_EQ(0, call(1, [&] { return coil_call(0, cancel_scope, target); }));
+            return coil_scope_close(&around, 0);
+        },
+        cores(2));
+}
+
 struct ScopeDeathTest : testing::Test {
     ScopeDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
