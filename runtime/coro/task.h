@@ -15,6 +15,7 @@
 
 #include "coro/context.h"
 #include "coro/hooks.h"
+#include "coro/origin.h"
 #include "coro/stack.h"
 #include "base/list.h"
 
@@ -53,6 +54,7 @@ struct coil_task {
     const char *site;              /* function and line that spawned it */
     struct coil__hooks_task hooks; /* what sanitizers want to know */
     void *locals[COIL_LOCALS];     /* by the number of the key */
+    struct coil__origins origins;  /* of its operations in flight */
 };
 
 /* The ready queues of one core, and its stacks. */

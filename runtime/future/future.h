@@ -52,10 +52,11 @@ extern __thread uint32_t coil__completions __attribute__((tls_model("initial-exe
 
 /*
  * Begins an operation of the running coroutine. Returns false when it may not start because the
- * scope is cancelled: the future is then done with -ECANCELED.
+ * scope is cancelled: the future is then done with -ECANCELED. Inlined always, so that its caller's
+ * caller is the line that started the operation.
  */
-static inline bool coil__future_begin(struct coil_future *future,
-                                      const struct coil_future_kind *kind)
+static inline __attribute__((always_inline)) bool
+coil__future_begin(struct coil_future *future, const struct coil_future_kind *kind)
 {
     struct coil_task *task = coil__self();
     future->kind = kind;
@@ -65,19 +66,21 @@ static inline bool coil__future_begin(struct coil_future *future,
         return coil__future_refuse_begin(future);
     future->state = COIL__FUTURE_IN_FLIGHT;
     task->in_flight++;
+    coil__origins_note(&task->origins, future, kind->name, __builtin_return_address(0));
     return true;
 }
 
 /* As above, also in a cancelled scope: for cleanup, and for coil's own operations. */
-static inline void coil__future_begin_always(struct coil_future *future,
-                                             const struct coil_future_kind *kind,
-                                             struct coil_task *owner)
+static inline __attribute__((always_inline)) void
+coil__future_begin_always(struct coil_future *future, const struct coil_future_kind *kind,
+                          struct coil_task *owner)
 {
     future->kind = kind;
     future->owner = owner;
     future->waiter = NULL;
     future->state = COIL__FUTURE_IN_FLIGHT;
     owner->in_flight++;
+    coil__origins_note(&owner->origins, future, kind->name, __builtin_return_address(0));
 }
 
 /* Notes for the scopes of its waiter whether the cancelled operation was stopped by them. */
@@ -92,6 +95,7 @@ static inline void coil__future_complete(struct coil_future *future, int64_t res
     future->order = coil__completions++;
     future->state = COIL__FUTURE_DONE;
     future->owner->in_flight--;
+    coil__origins_forget(&future->owner->origins, future);
     if (future->waiter != NULL)
         coil__task_wake(future->waiter);
 }

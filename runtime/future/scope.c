@@ -232,7 +232,8 @@ static void child_main(struct coil_task *task)
     struct coil_scope *home = task->home;
     coil__locals_end(task);
     coil__require(task->scope == home, "a coroutine returned with a scope open");
-    coil__require(task->in_flight == 0, "a coroutine returned with an operation in flight");
+    if (__builtin_expect(task->in_flight != 0, 0))
+        coil__origins_blame(&task->origins);
     coil__list_remove(&task->sibling);
     home->child_count--;
     if (__builtin_expect(result < 0, 0))

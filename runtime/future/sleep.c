@@ -31,7 +31,8 @@ coil_time coil_after(int64_t span_ns)
     return span_ns > COIL_FOREVER - now ? COIL_FOREVER : now + span_ns;
 }
 
-void coil_sleep_until_start(struct coil_future *future, coil_time instant)
+static inline __attribute__((always_inline)) void start(struct coil_future *future,
+                                                        coil_time instant)
 {
     if (!coil__future_begin(future, &sleep_kind))
         return;
@@ -40,9 +41,14 @@ void coil_sleep_until_start(struct coil_future *future, coil_time instant)
     coil__timers_arm(coil__timers_here, &future->timer);
 }
 
+void coil_sleep_until_start(struct coil_future *future, coil_time instant)
+{
+    start(future, instant);
+}
+
 void coil_sleep_start(struct coil_future *future, int64_t span_ns)
 {
-    coil_sleep_until_start(future, coil_after(span_ns));
+    start(future, coil_after(span_ns));
 }
 
 int coil_sleep_until(coil_time instant)

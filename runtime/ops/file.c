@@ -123,7 +123,8 @@ ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
     return (ssize_t)done;
 }
 
-static void start_fsync(struct coil_future *future, int fd, unsigned flags)
+static inline __attribute__((always_inline)) void start_fsync(struct coil_future *future, int fd,
+                                                              unsigned flags)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &fsync_kind);
     if (sqe == NULL)

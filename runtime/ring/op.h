@@ -17,8 +17,8 @@
 void coil__op_cancel(struct coil_future *future);
 
 /* An entry for `future`, in flight from here on; NULL when the scope is cancelled. */
-static inline struct io_uring_sqe *coil__op_begin(struct coil_future *future,
-                                                  const struct coil_future_kind *kind)
+static inline __attribute__((always_inline)) struct io_uring_sqe *
+coil__op_begin(struct coil_future *future, const struct coil_future_kind *kind)
 {
     if (!coil__future_begin(future, kind))
         return NULL;
@@ -28,9 +28,9 @@ static inline struct io_uring_sqe *coil__op_begin(struct coil_future *future,
 }
 
 /* As above, also in a cancelled scope: for cleanup. */
-static inline struct io_uring_sqe *coil__op_begin_always(struct coil_future *future,
-                                                         const struct coil_future_kind *kind,
-                                                         struct coil_task *owner)
+static inline __attribute__((always_inline)) struct io_uring_sqe *
+coil__op_begin_always(struct coil_future *future, const struct coil_future_kind *kind,
+                      struct coil_task *owner)
 {
     coil__future_begin_always(future, kind, owner);
     struct coil__ring *ring = coil__ring_here;

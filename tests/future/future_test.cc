@@ -611,8 +611,47 @@ TEST_F(FutureDeathTest, StopsACoroutineThatReturnsWithAnOperationInFlight)
                      coil_sleep_start(&left, kMuchLater);
                      return 0;
                  }),
-                 "a coroutine returned with an operation in flight; in coroutine fn of coil_run");
+                 "a coroutine returned with an operation in flight.*; in coroutine fn of coil_run");
 }
+
+#ifndef NDEBUG
+TEST_F(FutureDeathTest, NamesTheLineThatStartedWhatWasLeftInFlight)
+{
+    struct Case {
+        std::string expected;
+        Body leave;
+    };
+    static coil_future left;
+    static char byte;
+    static Body body = [] { return wait_for_ever(); };
+    static int silent[2];
+    auto here = [](const char *kind, int line) {
+        return std::string("in flight: ") + kind +
+               ", started at .*future_test.cc:" + std::to_string(line) +
+               "; in coroutine fn of coil_run";
+    };
+#define LEAVE(kind, start)              \
+    {                                   \
+        here(kind, __LINE__), [] {      \
+            EXPECT_EQ(0, pipe(silent)); \
+            start;                      \
+            return 0;                   \
+        }                               \
+    }
+    const Case cases[] = {
+        LEAVE("sleep", coil_sleep_start(&left, kMuchLater)),
+        LEAVE("sleep", coil_sleep_until_start(&left, COIL_FOREVER)),
+        LEAVE("read", coil_read_start(&left, silent[0], &byte, 1)),
+        LEAVE("poll", coil_poll_start(&left, silent[0], 1)),
+        LEAVE("fsync", coil_fdatasync_start(&left, silent[0])),
+        LEAVE("close", coil_close_start(&left, silent[1])),
+        LEAVE("call", coil_call_start(&left, 0, call_body, &body)),
+    };
+#undef LEAVE
+    for (const Case &one : cases)
+        EXPECT_DEATH(misuse(one.leave), one.expected);
+}
+#endif
 
 TEST_F(FutureDeathTest, StopsTwoCoroutinesThatAwaitTheSameFuture)
 {
