@@ -9,6 +9,7 @@
 #include <coil/future.h>
 #include <coil/local.h>
 #include <coil/net.h>
+#include <coil/promise.h>
 #include <coil/receiver.h>
 #include <coil/runtime.h>
 #include <coil/scope.h>

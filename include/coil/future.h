@@ -76,6 +76,7 @@ struct coil_future {
         struct coil_timer timer;
         struct coil_call call;
         struct coil_child child;
+        struct coil_link waits_for_promise;
     };
 };
 

@@ -193,6 +193,12 @@ void coil__core_post(struct coil__core *core, struct coil__message *message)
         ring->driver->wake(ring, &core->ring);
 }
 
+void coil__core_post_outside(struct coil__core *core, struct coil__message *message)
+{
+    if (coil__mailbox_post_outside(&core->mailbox, message))
+        core->ring.driver->ring_bell(&core->ring);
+}
+
 void coil__run_stop(struct coil__run *run)
 {
     for (unsigned i = 0; i < run->options->core_count; i++)

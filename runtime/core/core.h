@@ -21,6 +21,7 @@ struct coil__core {
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     unsigned id;
+    uint32_t outside;            /* futures that a thread which is no core may complete */
     bool stopping;               /* the root is cancelled: no task will start any more */
     bool counted;                /* this core is among run->ended */
     bool finished;               /* all cores are: the loop may end */
@@ -41,6 +42,7 @@ struct coil__run {
     int result;
     struct coil__core **cores; /* each allocated by its own thread */
     uint32_t ended;            /* cores without a task left, after the stop */
+    uint32_t number;           /* of this run, by which the gate knows it (core/mailbox.h) */
 };
 
 /* The core this thread runs; NULL in other threads. */
@@ -54,8 +56,11 @@ void coil__core_close(struct coil__core *core);
 /* Turns the loop until every core has finished. */
 void coil__core_loop(struct coil__core *core);
 
-/* Leaves a message for `core`, and wakes it if need be. */
+/* Leaves a message for `core`, and wakes it if need be. From another core, or itself. */
 void coil__core_post(struct coil__core *core, struct coil__message *message);
+
+/* As above, from a thread that is no core and has passed the gate. */
+void coil__core_post_outside(struct coil__core *core, struct coil__message *message);
 
 /* Tells all cores to cancel what they have and to come to an end. */
 void coil__run_stop(struct coil__run *run);

@@ -2,13 +2,37 @@
 /* The atomics by which cores meet. */
 #include "core/mailbox.h"
 
+#include <sched.h>
+
+/* Whether the receiver sleeps and nobody else is about to wake it. */
+static bool claim_wake(struct coil__mailbox *mailbox)
+{
+    return __atomic_load_n(&mailbox->asleep, __ATOMIC_RELAXED) != 0 &&
+           __atomic_exchange_n(&mailbox->asleep, 0, __ATOMIC_RELAXED) != 0;
+}
+
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message)
 {
     coil__mpsc_push(&mailbox->messages, &message->node);
     /* Sequentially consistent; pairs with the fence in coil__mailbox_sleep(). */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&mailbox->asleep, __ATOMIC_RELAXED) != 0 &&
-           __atomic_exchange_n(&mailbox->asleep, 0, __ATOMIC_RELAXED) != 0;
+    return claim_wake(mailbox);
+}
+
+bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
+{
+    coil__mpsc_push(&mailbox->messages, &message->node);
+    /* As in coil__mailbox_post(). Who sees no bell was here before the receiver's fence, which
+     * comes after it got the bell: so the receiver sees the message before it sleeps. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* Acquire; pairs with the release in coil__mailbox_give_bell(): the bell can be rung. */
+    return __atomic_load_n(&mailbox->has_bell, __ATOMIC_ACQUIRE) != 0 && claim_wake(mailbox);
+}
+
+void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
+{
+    /* Release; pairs with the acquire in coil__mailbox_post_outside(). */
+    __atomic_store_n(&mailbox->has_bell, 1, __ATOMIC_RELEASE);
 }
 
 void coil__mailbox_drain(struct coil__mailbox *mailbox)
@@ -47,4 +71,48 @@ uint32_t coil__count_raise(uint32_t *count)
 bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to)
 {
     return __atomic_compare_exchange_n(step, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+uint32_t coil__step_now(const uint32_t *step)
+{
+    /* Relaxed: what comes with a step is handed over by coil__step_try() or by a message. */
+    return __atomic_load_n(step, __ATOMIC_RELAXED);
+}
+
+static struct {
+    uint32_t run;  /* which one the gate is open to; 0: closed */
+    uint32_t last; /* only coil_run() touches it, and there is one at a time */
+    uint32_t inside;
+} gate;
+
+uint32_t coil__gate_open(void)
+{
+    if (++gate.last == 0)
+        gate.last = 1;
+    __atomic_store_n(&gate.run, gate.last, __ATOMIC_SEQ_CST);
+    return gate.last;
+}
+
+void coil__gate_close(void)
+{
+    /* Sequentially consistent, as in coil__gate_enter(): either side sees the other. */
+    __atomic_store_n(&gate.run, 0, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&gate.inside, __ATOMIC_SEQ_CST) != 0) /* ends: nobody waits inside */
+        sched_yield();
+}
+
+bool coil__gate_enter(uint32_t run)
+{
+    __atomic_add_fetch(&gate.inside, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&gate.run, __ATOMIC_SEQ_CST) == run)
+        return true;
+    coil__gate_leave();
+    return false;
+}
+
+void coil__gate_leave(void)
+{
+    /* Release; pairs with the load in coil__gate_close(): we are done with what belongs to the run.
+     */
+    __atomic_sub_fetch(&gate.inside, 1, __ATOMIC_RELEASE);
 }

@@ -22,12 +22,21 @@ struct coil__message {
 
 struct coil__mailbox {
     struct coil__mpsc messages;
-    uint32_t asleep; /* the receiver sleeps, or is about to */
-    uint32_t pad[13];
+    uint32_t asleep;   /* the receiver sleeps, or is about to */
+    uint32_t has_bell; /* threads that are no cores can wake the receiver (ring/ring.h) */
+    uint32_t pad[12];
 } __attribute__((aligned(64))); /* of its own cache line: other cores write it */
 
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
+
+/* As above, for a thread that is no core. Without a bell it can't wake the receiver, which then
+ * reads the message when it wakes for another reason. */
+bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message);
+
+/* Lets threads that are no cores wake the receiver from now on. By the receiver, awake. */
+void coil__mailbox_give_bell(struct coil__mailbox *mailbox);
+
 
 /* Delivers what is there. */
 void coil__mailbox_drain(struct coil__mailbox *mailbox);
@@ -39,7 +48,17 @@ void coil__mailbox_awake(struct coil__mailbox *mailbox);
 /* Raises a count that cores share; what they did before is done for who sees the new value. */
 uint32_t coil__count_raise(uint32_t *count);
 
+/*
+ * The gate through which threads that are no cores come to the cores of a run. Each run has a
+ * number of its own. Once the gate is closed, nobody is inside and nobody comes in.
+ */
+uint32_t coil__gate_open(void);
+void coil__gate_close(void);
+bool coil__gate_enter(uint32_t run);
+void coil__gate_leave(void);
+
 /* Moves a step that two cores share from `from` to `to`; false when the other one was faster. */
 bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to);
+uint32_t coil__step_now(const uint32_t *step);
 
 #endif

@@ -52,8 +52,10 @@ int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
     struct coil_options resolved;
     int result = coil__options_resolve(options, &resolved, &allowed, cpus);
     if (result >= 0) {
-        struct coil__run run = {.options = &resolved, .fn = fn, .arg = arg};
+        struct coil__run run = {
+            .options = &resolved, .fn = fn, .arg = arg, .number = coil__gate_open()};
         result = run_cores(&run, &allowed, cpus);
+        coil__gate_close();
     }
     coil__log_to(NULL);
     coil__scope_on_failure = NULL;

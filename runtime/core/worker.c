@@ -141,6 +141,7 @@ static void *work(void *arg)
             start_first(core);
         coil__core_loop(core);
         meet(crew, 0);
+        coil__gate_close();
     }
     if (core != NULL)
         coil__core_close(core);

@@ -174,6 +174,16 @@ static inline __attribute__((always_inline)) void coil__task_park(struct coil_ta
     coil__switch(sched, task, coil__sched_next(sched));
 }
 
+/* Lets the other ready coroutines of this core run once. */
+static inline void coil__task_yield(struct coil_task *task)
+{
+    struct coil__sched *sched = coil__sched;
+    coil__task_enqueue(sched, task);
+    struct coil_task *next = coil__sched_next(sched);
+    if (next != task) /* else nobody else is ready */
+        coil__switch(sched, task, next);
+}
+
 /* Gives a task a fresh context, below `copy_size` bytes (a multiple of 64) kept free at the top. */
 void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_t copy_size);
 

@@ -68,10 +68,6 @@ int coil_yield(void)
     struct coil_task *task = coil__self();
     if (__builtin_expect(task->cancelled, 0))
         return coil__future_refuse(task);
-    struct coil__sched *sched = coil__sched;
-    coil__task_enqueue(sched, task);
-    struct coil_task *next = coil__sched_next(sched);
-    if (next != task) /* else nobody else is ready */
-        coil__switch(sched, task, next);
+    coil__task_yield(task);
     return 0;
 }

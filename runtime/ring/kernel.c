@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 struct coil__kernel_lacks coil__kernel_lacks;
 
@@ -369,6 +371,37 @@ static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
     coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
 }
 
+static int kernel_open_bell(struct coil__ring *ring)
+{
+    ring->bell_fd = eventfd(0, EFD_CLOEXEC);
+    return ring->bell_fd < 0 ? -errno : 0;
+}
+
+static void kernel_ring_bell(struct coil__ring *ring)
+{
+    const uint64_t once = 1;
+    /* Can't fail: the value is far from its end, and the descriptor is open. */
+    ssize_t written = write(ring->bell_fd, &once, sizeof(once));
+    coil__assert(written == sizeof(once));
+}
+
+static void kernel_arm_bell(struct coil__ring *ring)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    io_uring_prep_read(sqe, ring->bell_fd, &ring->bell_value, sizeof(ring->bell_value), 0);
+    coil__ring_push(ring, sqe, COIL__TAG_BELL);
+}
+
+/* Rings it itself and waits for that: the kernel then knows neither the read nor its memory. */
+static void kernel_close_bell(struct coil__ring *ring)
+{
+    ring->has_bell = false; /* it is not armed again */
+    kernel_ring_bell(ring);
+    while (ring->bell_armed) /* ends with the completion of the read */
+        coil__ring_enter(ring, 1, COIL_FOREVER);
+    close(ring->bell_fd);
+}
+
 static int result_of(int result)
 {
     return result < 0 ? -errno : result;
@@ -418,6 +451,10 @@ const struct coil__ring_driver coil__ring_kernel = {
     .close = kernel_close,
     .enter = kernel_enter,
     .wake = kernel_wake,
+    .open_bell = kernel_open_bell,
+    .ring_bell = kernel_ring_bell,
+    .arm_bell = kernel_arm_bell,
+    .close_bell = kernel_close_bell,
     .now = coil__clock_monotonic,
     .bind = kernel_bind,
     .listen = kernel_listen,

@@ -21,8 +21,23 @@ int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *dri
 void coil__ring_close(struct coil__ring *ring)
 {
     coil__assert(ring->in_flight == 0); /* else the kernel may still write */
+    if (ring->has_bell)
+        ring->driver->close_bell(ring);
     ring->driver->close(ring);
     coil__ring_here = NULL;
+}
+
+int coil__ring_open_bell(struct coil__ring *ring)
+{
+    if (ring->has_bell)
+        return 0;
+    int err = ring->driver->open_bell(ring);
+    if (err < 0)
+        return err;
+    ring->has_bell = true;
+    ring->driver->arm_bell(ring);
+    ring->bell_armed = true;
+    return 0;
 }
 
 static struct coil_future *future_of(const struct io_uring_cqe *cqe)
@@ -30,9 +45,19 @@ static struct coil_future *future_of(const struct io_uring_cqe *cqe)
     return (struct coil_future *)(uintptr_t)(cqe->user_data & ~(uint64_t)COIL__TAG_MASK);
 }
 
+/* Before anything else happens on this core, so that the next ring is heard as well. */
+static __attribute__((cold)) void hear_bell(struct coil__ring *ring)
+{
+    ring->bell_armed = ring->has_bell;
+    if (ring->has_bell)
+        ring->driver->arm_bell(ring);
+}
+
 /* A completion that is not simply the end of one operation. Returns whether it ends one. */
 static bool take_event(const struct io_uring_cqe *cqe)
 {
+    if (cqe->user_data == COIL__TAG_BELL)
+        hear_bell(coil__ring_here);
     if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT)
         return false; /* a wake has done its work by ending the wait */
     struct coil_future *future = future_of(cqe);

@@ -39,6 +39,14 @@ struct coil__ring_driver {
     /* Makes `target`'s enter() return soon, with a COIL__TAG_WAKE completion. */
     void (*wake)(struct coil__ring *ring, struct coil__ring *target);
 
+    /* Threads without a ring wake this one by a bell. Opens it, once, on the ring's own thread /
+     * rings it, from any thread, for what wake() does too / arms it again after it was heard /
+     * closes it, with nothing left in flight. It does not count as in flight. */
+    int (*open_bell)(struct coil__ring *ring);
+    void (*ring_bell)(struct coil__ring *ring);
+    void (*arm_bell)(struct coil__ring *ring);
+    void (*close_bell)(struct coil__ring *ring);
+
     /* ---- */
     coil_time (*now)(void);
     int (*bind)(int fd, const struct sockaddr *addr, socklen_t addrlen);
@@ -62,6 +70,7 @@ enum coil__tag {
     COIL__TAG_IGNORE = 2, /* nobody waits: a cancel, a doorbell's own completion */
     COIL__TAG_WAKE = 3,   /* another core rang: look at the mailbox */
     COIL__TAG_MASK = 3,
+    COIL__TAG_BELL = COIL__TAG_WAKE | 4, /* a wake by the bell: it has to be armed again */
 };
 
 struct coil__ring {
@@ -76,12 +85,19 @@ struct coil__ring {
     bool has_bind;        /* IORING_OP_BIND and LISTEN */
     bool has_multishot_recv;
     bool has_abs_timer; /* the wait takes an instant, not a span */
+    bool has_bell;      /* it is open */
+    bool bell_armed;    /* its completion is to come */
+    int bell_fd;        /* kernel driver: an eventfd, read through the ring into */
+    uint64_t bell_value;
 };
 
 /* Opens the ring with `driver` / closes it; nothing may be in flight. */
 int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *driver,
                     const struct coil__ring_options *options);
 void coil__ring_close(struct coil__ring *ring);
+
+/* Lets threads without a ring wake this one. Idempotent. Returns 0 or -errno. */
+int coil__ring_open_bell(struct coil__ring *ring);
 
 /* Makes room in the SQ, if it is full, by submitting it. Runs no user code. */
 void coil__ring_flush(struct coil__ring *ring);

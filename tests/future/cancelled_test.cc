@@ -37,9 +37,11 @@ struct World {
     coil_future *sleeps[2] = {&sleep, &other_sleep};
     coil_acceptor acceptor = {};
     coil_receiver receiver = {};
+    coil_promise promise;
 
     World()
     {
+        coil_promise_init(&promise);
         EXPECT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
         EXPECT_EQ(1, write(pair[1], "x", 1));
         coil_receiver_open(&receiver, pair[0]);
@@ -64,6 +66,7 @@ struct World {
     {
         for (coil_future *future : sleeps)
             coil_future_drop(future);
+        coil_promise_drop(&promise);
         coil_acceptor_close(&acceptor);
         if (lent != nullptr)
             coil_buffer_release(lent);
@@ -90,6 +93,7 @@ const std::map<std::string, Call> &calls()
         {"coil_await_all", [](World &w) { return coil_await_all(w.sleeps, 2); }},
         {"coil_await_next", [](World &w) { return coil_await_next(w.sleeps, 2); }},
         {"coil_await_race", [](World &w) { return coil_await_race(w.sleeps, 2); }},
+        {"coil_promise_wait", [](World &w) { return coil_promise_wait(&w.promise); }},
         {"coil_read", [](World &w) { return coil_read(w.pair[0], &w.byte, 1); }},
         {"coil_write", [](World &w) { return coil_write(w.pair[0], &w.byte, 1); }},
         {"coil_readv", [](World &w) { return coil_readv(w.pair[0], &w.iov, 1); }},
@@ -254,6 +258,9 @@ TEST_F(OutsideDeathTest, EveryCallThatMaySuspendSaysWhatToDo)
     EXPECT_DEATH((void)!coil_setsockopt(0, 0, 0, nullptr, 0), kOutside);
     EXPECT_DEATH((void)!coil_getsockname(0, nullptr, nullptr), kOutside);
     EXPECT_DEATH(coil_spawn_start(&future, nullptr, call_body, nullptr), kOutside);
+    EXPECT_DEATH(coil_promise_init(&world->promise), kOutside);
+    EXPECT_DEATH(coil_promise_wait_start(&future, &world->promise), kOutside);
+    EXPECT_DEATH(coil_promise_drop(&world->promise), kOutside);
     EXPECT_DEATH(coil_task_rename("x"), kOutside);
     EXPECT_DEATH(coil_task_name(), kOutside);
 }
