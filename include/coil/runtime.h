@@ -41,9 +41,15 @@ struct coil_options {
  * A thread of the program is in coil_run() until then, and may not be a coil core itself.
  *
  * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
- * process; and when a core could not be set up, the reason with a message to the log that names
- * the cause and the remedy: -EPERM or -ENOSYS (io_uring is forbidden here, or missing), -ENOMEM
- * (memory, or RLIMIT_MEMLOCK), -EMFILE (descriptors).
+ * process; -EDEADLK when all coroutines waited for each other (below); and when a core could not be
+ * set up, the reason with a message to the log that names the cause and the remedy: -EPERM or
+ * -ENOSYS (io_uring is forbidden here, or missing), -ENOMEM (memory, or RLIMIT_MEMLOCK), -EMFILE
+ * (descriptors).
+ *
+ * When no core has anything to run, in flight, or to wake up for, and nobody waits for a promise,
+ * nothing will ever happen again. Then the log gets a line for each coroutine: its name and who
+ * spawned it, for how long it has waited, and for what; all of them are cancelled, and the result
+ * is -EDEADLK. If some wait on although they are cancelled, the log gets the rest, and coil aborts.
  */
 COIL_MUST_CHECK int coil_run(const struct coil_options *options, coil_fn *fn, void *arg);
 

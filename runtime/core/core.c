@@ -3,6 +3,7 @@
 #include "core/core.h"
 
 #include "core/buffers.h"
+#include "core/deadlock.h"
 #include "base/clock.h"
 #include "base/relax.h"
 
@@ -14,6 +15,12 @@ static void stop_deliver(struct coil__message *message)
 {
     struct coil__core *core = coil__container_of(message, struct coil__core, stop);
     core->stopping = true;
+    coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
+}
+
+static void give_up_deliver(struct coil__message *message)
+{
+    struct coil__core *core = coil__container_of(message, struct coil__core, give_up);
     coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
 }
 
@@ -60,6 +67,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     core->id = id;
     core->stop.deliver = stop_deliver;
     core->finish.deliver = finish_deliver;
+    core->give_up.deliver = give_up_deliver;
     core->trim.expire = trim_expire;
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
@@ -93,6 +101,7 @@ static void fire_timers(struct coil__core *core)
     if (coil__timers_empty(&core->timers))
         return;
     coil_time now = coil__clock_now();
+    core->sched.time = now;
     struct coil_timer *timer;
     while ((timer = coil__timers_pop(&core->timers, now)) != NULL)
         timer->expire(timer);
@@ -136,11 +145,30 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
             return true;
         }
         now = coil__clock_now();
+        core->sched.time = now;
         if (now >= deadline)
             return true;
     } while (now < end);
     coil__spin_miss(&core->spin);
     return false;
+}
+
+/* Whether only a message from another core could wake this one. */
+static bool is_quiet(const struct coil__core *core)
+{
+    return core->ring.in_flight == 0 && core->outside == 0 &&
+           core->timers.armed == (core->trimming ? 1u : 0u);
+}
+
+/* Sleeps where nothing but a message ends the sleep, unless all cores do. */
+static void sleep_quietly(struct coil__core *core, coil_time deadline)
+{
+    core->sched.time = coil__clock_now();
+    if (coil__deadlock_check(core))
+        return;
+    coil__ring_enter(&core->ring, 1, deadline);
+    coil__quiet_leave(&core->run->quiet);
+    core->sched.time = coil__clock_now();
 }
 
 static void wait_for_events(struct coil__core *core)
@@ -152,7 +180,10 @@ static void wait_for_events(struct coil__core *core)
         return;
     if (!coil__mailbox_sleep(&core->mailbox))
         return;
-    coil__ring_enter(&core->ring, 1, deadline);
+    if (is_quiet(core))
+        sleep_quietly(core, deadline);
+    else
+        coil__ring_enter(&core->ring, 1, deadline);
     coil__mailbox_awake(&core->mailbox);
 }
 

@@ -21,14 +21,15 @@ struct coil__core {
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     unsigned id;
-    uint32_t outside;            /* futures that a thread which is no core may complete */
-    bool stopping;               /* the root is cancelled: no task will start any more */
-    bool counted;                /* this core is among run->ended */
-    bool finished;               /* all cores are: the loop may end */
-    bool trimming;               /* `trim` is armed */
-    struct coil_timer trim;      /* gives memory of idle stacks back, once in a while */
-    struct coil__message stop;   /* makes it stopping */
-    struct coil__message finish; /* makes it finished */
+    uint32_t outside;             /* futures that a thread which is no core may complete */
+    bool stopping;                /* the root is cancelled: no task will start any more */
+    bool counted;                 /* this core is among run->ended */
+    bool finished;                /* all cores are: the loop may end */
+    bool trimming;                /* `trim` is armed */
+    struct coil_timer trim;       /* gives memory of idle stacks back, once in a while */
+    struct coil__message stop;    /* makes it stopping */
+    struct coil__message finish;  /* makes it finished */
+    struct coil__message give_up; /* cancels the root: all cores wait for each other */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;
@@ -43,6 +44,8 @@ struct coil__run {
     struct coil__core **cores; /* each allocated by its own thread */
     uint32_t ended;            /* cores without a task left, after the stop */
     uint32_t number;           /* of this run, by which the gate knows it (core/mailbox.h) */
+    bool deadlocked;           /* all cores waited for each other, and gave up */
+    uint64_t quiet __attribute__((aligned(64))); /* the cores that only a message could wake */
 };
 
 /* The core this thread runs; NULL in other threads. */

@@ -35,6 +35,13 @@ void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
     __atomic_store_n(&mailbox->has_bell, 1, __ATOMIC_RELEASE);
 }
 
+bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake)
+{
+    bool empty = coil__mpsc_empty(&mailbox->messages);
+    *wake = !empty && claim_wake(mailbox);
+    return empty;
+}
+
 void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
     if (coil__mpsc_empty(&mailbox->messages))
@@ -77,6 +84,33 @@ uint32_t coil__step_now(const uint32_t *step)
 {
     /* Relaxed: what comes with a step is handed over by coil__step_try() or by a message. */
     return __atomic_load_n(step, __ATOMIC_RELAXED);
+}
+
+/* One more or one fewer is quiet; the upper part counts the steps. */
+static const uint64_t one_joins = (UINT64_C(1) << 16) + 1;
+static const uint64_t one_leaves = (UINT64_C(1) << 16) - 1;
+
+uint64_t coil__quiet_join(uint64_t *quiet)
+{
+    /* Sequentially consistent. Each step reads the one before: so the last one to join sees all
+     * that the others have posted. */
+    return __atomic_add_fetch(quiet, one_joins, __ATOMIC_SEQ_CST);
+}
+
+void coil__quiet_leave(uint64_t *quiet)
+{
+    __atomic_add_fetch(quiet, one_leaves, __ATOMIC_SEQ_CST);
+    /* Sequentially consistent; pairs with the fence in coil__quiet_leave_if(): who found our
+     * mailbox empty because we took the messages also finds that we have left. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+bool coil__quiet_leave_if(uint64_t *quiet, uint64_t seen)
+{
+    /* Sequentially consistent; pairs with the fence in coil__quiet_leave(). */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(quiet, &seen, seen + one_leaves, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 static struct {

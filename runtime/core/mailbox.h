@@ -37,6 +37,9 @@ bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__mess
 /* Lets threads that are no cores wake the receiver from now on. By the receiver, awake. */
 void coil__mailbox_give_bell(struct coil__mailbox *mailbox);
 
+/* Whether nothing is there. If something is and nobody has woken the receiver, `*wake` says that
+ * the caller has to. From any core. */
+bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake);
 
 /* Delivers what is there. */
 void coil__mailbox_drain(struct coil__mailbox *mailbox);
@@ -47,6 +50,22 @@ void coil__mailbox_awake(struct coil__mailbox *mailbox);
 
 /* Raises a count that cores share; what they did before is done for who sees the new value. */
 uint32_t coil__count_raise(uint32_t *count);
+
+/*
+ * The cores that are quiet: those that sleep, and that only a message could wake. The last one to
+ * join sees all of them (core/deadlock.c). The value changes with every step, so that one value
+ * seen twice means that nobody has moved.
+ */
+uint64_t coil__quiet_join(uint64_t *quiet);
+void coil__quiet_leave(uint64_t *quiet);
+/* Leaves if nobody has moved since `seen`, else returns false. What the cores did before they
+ * joined is visible to who leaves. */
+bool coil__quiet_leave_if(uint64_t *quiet, uint64_t seen);
+
+static inline uint32_t coil__quiet_count(uint64_t quiet)
+{
+    return quiet & 0xffff;
+}
 
 /*
  * The gate through which threads that are no cores come to the cores of a run. Each run has a

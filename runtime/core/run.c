@@ -35,6 +35,8 @@ static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int 
         coil__fault_close();
     }
     free(run->cores);
+    if (err == 0 && run->deadlocked)
+        err = -EDEADLK;
     return err < 0 ? err : run->result;
 }
 

@@ -2,8 +2,12 @@
 /* The entry loop of every stack, and a turn of the ready queue. */
 #include "coro/task.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <string.h>
+
+_Static_assert(offsetof(struct coil_task, main) == 64, "a switch touches one cache line");
 
 struct coil__sched coil__nowhere = {.current = &coil__nowhere.loop};
 __thread struct coil__sched *coil__sched = &coil__nowhere;
@@ -26,6 +30,7 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
     sched->ready_tail = &sched->ready;
     sched->loop.state = COIL__TASK_RUNNING;
     sched->loop.name = "the loop";
+    sched->time = coil__clock_now();
     sched->current = &sched->loop;
     if (__cxa_get_globals != NULL)
         sched->exceptions = __cxa_get_globals();

@@ -20,6 +20,7 @@
 #include "base/list.h"
 
 #include <coil/local.h>
+#include <coil/time.h>
 
 struct coil_future;
 struct coil_scope;
@@ -43,6 +44,7 @@ struct coil_task {
     uint8_t locals_set;           /* a bit for each of `locals` that has a value */
     uint32_t in_flight;           /* futures it started that are not done */
     struct coil__exceptions exceptions;
+    coil_time parked_at; /* sched->time when it last parked */
 
     /* Touched by its start and its end. */
     void (*main)(struct coil_task *task); /* what the entry loop calls */
@@ -68,6 +70,7 @@ struct coil__sched {
     struct coil_task **ready_tail;       /* where the next one is linked */
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
     size_t task_count;                   /* started and not ended */
+    coil_time time; /* when the loop last looked at the clock, which it does when it has to */
     struct coil__stacks stacks;
     struct coil_task loop; /* stands for the thread's own context */
 };
@@ -171,6 +174,7 @@ static inline __attribute__((always_inline)) void coil__task_park(struct coil_ta
 {
     struct coil__sched *sched = coil__sched;
     task->state = COIL__TASK_PARKED;
+    task->parked_at = sched->time;
     coil__switch(sched, task, coil__sched_next(sched));
 }
 

@@ -287,3 +287,31 @@ const char *coil_task_name(void)
 {
     return coil__self()->name;
 }
+
+/* The first child of `scope`, or else of the scopes around it up to `around`. */
+static struct coil_task *first_child(const struct coil_scope *scope,
+                                     const struct coil_scope *around)
+{
+    for (; scope != around; scope = scope->parent) {
+        if (!coil__list_empty(&scope->children))
+            return coil__container_of(scope->children.next, struct coil_task, sibling);
+    }
+    return NULL;
+}
+
+struct coil_task *coil__scope_next_task(struct coil_scope *root, struct coil_task *task)
+{
+    if (task == NULL)
+        return first_child(root, root->parent);
+    struct coil_task *next = first_child(task->scope, task->home);
+    while (next == NULL) { /* ends: each round takes a step towards the root */
+        struct coil_scope *home = task->home;
+        if (task->sibling.next != &home->children)
+            return coil__container_of(task->sibling.next, struct coil_task, sibling);
+        if (home == root)
+            return NULL;
+        task = home->owner;
+        next = first_child(home->parent, task->home);
+    }
+    return next;
+}

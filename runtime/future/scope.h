@@ -36,6 +36,10 @@ void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause);
  * runs: coil_options.on_failure. */
 extern void (*coil__scope_on_failure)(const char *name, const char *site, int error);
 
+/* The next coroutine in `root` and below, after `task`; the first one after NULL. NULL at the end.
+ * None of them may start or end meanwhile. */
+struct coil_task *coil__scope_next_task(struct coil_scope *root, struct coil_task *task);
+
 /* As coil_spawn() with the copy of coil_spawn_copy(), from any context of this core. */
 int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
                       const char *site);

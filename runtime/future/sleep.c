@@ -14,7 +14,8 @@ static void sleep_expire(struct coil_timer *timer)
 
 static void sleep_cancel(struct coil_future *future)
 {
-    coil__timers_disarm(coil__timers_here, &future->timer);
+    if (future->timer.deadline != COIL_FOREVER)
+        coil__timers_disarm(coil__timers_here, &future->timer);
     coil__future_complete(future, -ECANCELED);
 }
 
@@ -38,6 +39,8 @@ static inline __attribute__((always_inline)) void start(struct coil_future *futu
         return;
     future->timer.expire = sleep_expire;
     future->timer.deadline = instant;
+    if (instant == COIL_FOREVER)
+        return; /* no timer: nothing will happen then, and a deadlock is one all the same */
     coil__timers_arm(coil__timers_here, &future->timer);
 }
 
