@@ -197,5 +197,5 @@ void coil_future_drop(struct coil_future *future)
     }
     future->state = COIL__FUTURE_IDLE;
     if (future->kind->discard != NULL)
-        future->kind->discard(future->result);
+        future->kind->discard(future);
 }

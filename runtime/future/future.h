@@ -31,8 +31,9 @@ struct coil_future_kind {
     void (*cancel)(struct coil_future *future);
     /* Takes each CQE of a future that may have several (ring/ring.h); NULL for the usual one. */
     void (*event)(struct coil_future *future, int32_t result, uint32_t flags);
-    /* Disposes of a result that nobody will take. NULL: nothing to do. */
-    void (*discard)(int64_t result);
+    /* Disposes of the result of a future that is done and that nobody will await. NULL: nothing to
+     * do. */
+    void (*discard)(struct coil_future *future);
 };
 
 static inline bool coil__future_busy(const struct coil_future *future)

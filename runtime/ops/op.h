@@ -16,10 +16,10 @@ static inline unsigned coil__op_length(size_t len)
 }
 
 /* Closes a descriptor that was made for somebody who no longer wants it. */
-static inline void coil__op_discard_fd(int64_t result)
+static inline void coil__op_discard_fd(struct coil_future *future)
 {
-    if (result >= 0)
-        coil_close((int)result);
+    if (future->result >= 0)
+        coil_close((int)future->result);
 }
 
 #endif
