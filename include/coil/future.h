@@ -63,6 +63,14 @@ struct coil_child {
     bool cancelled;
 };
 
+/* private: a place among those who wait for the same lock, channel and the like */
+struct coil_waiting {
+    struct coil_link link;
+    void *object;   /* what it waits for */
+    void *value;    /* what a channel copies from or to; the mutex that a condition gives back */
+    int64_t result; /* what it will have been when its turn comes */
+};
+
 /* One operation. Zero-initialised or declared by COIL_FUTURE() before its first start. */
 struct coil_future {
     /* private */
@@ -77,6 +85,7 @@ struct coil_future {
         struct coil_call call;
         struct coil_child child;
         struct coil_link waits_for_promise;
+        struct coil_waiting waiting;
     };
 };
 
@@ -151,7 +160,8 @@ void coil_future_cancel(struct coil_future *future);
 
 /*
  * Cancels if needed, waits, and throws the result away: a descriptor that was made
- * is closed. What COIL_FUTURE() calls. Does nothing with a future never started.
+ * is closed, a lock that was granted is released. What COIL_FUTURE() calls. Does nothing
+ * with a future never started.
  */
 COIL_UNCANCELLABLE void coil_future_drop(struct coil_future *future);
 
