@@ -54,6 +54,7 @@ struct coil_task {
     struct coil_link sibling;      /* in home->children; in the pool's hot list while idle */
     const char *name;              /* function and line, or what coil_task_rename() said */
     const char *site;              /* function and line that spawned it */
+    uint32_t locks_held;           /* by sync/: what it has to unlock before it ends */
     struct coil__hooks_task hooks; /* what sanitizers want to know */
     void *locals[COIL_LOCALS];     /* by the number of the key */
     struct coil__origins origins;  /* of its operations in flight */

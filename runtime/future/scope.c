@@ -234,6 +234,7 @@ static void child_main(struct coil_task *task)
     coil__require(task->scope == home, "a coroutine returned with a scope open");
     if (__builtin_expect(task->in_flight != 0, 0))
         coil__origins_blame(&task->origins);
+    coil__require(task->locks_held == 0, "a coroutine returned with a lock held");
     coil__list_remove(&task->sibling);
     home->child_count--;
     if (__builtin_expect(result < 0, 0))

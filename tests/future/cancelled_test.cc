@@ -22,7 +22,8 @@ using namespace coil_test;
 
 namespace {
 
-/* What the calls of the table work on: all of it could be done at once, were it not refused. */
+/* What the calls of the table work on: all of it (but the condition) could be done at once, were it
+ * not refused. */
 struct World {
     int pair[2];
     int file;
@@ -38,6 +39,14 @@ struct World {
     coil_acceptor acceptor = {};
     coil_receiver receiver = {};
     coil_promise promise;
+    coil_mutex mutex = {}, held_mutex = {};
+    coil_rwlock rwlock = {};
+    coil_sem sem = {};
+    coil_cond cond = {};
+    coil_event event = {};
+    coil_barrier barrier = {};
+    coil_wait_group group = {};
+    struct coil_once once = {};
 
     World()
     {
@@ -60,10 +69,15 @@ struct World {
         for (coil_future *future : sleeps)
             coil_sleep_until_start(future, COIL_FOREVER);
         coil_acceptor_open(&acceptor, listener, 0);
+        EXPECT_EQ(0, coil_mutex_lock(&held_mutex));
+        coil_sem_init(&sem, 1);
+        coil_event_set(&event);
+        coil_barrier_init(&barrier, 1);
     }
 
     ~World()
     {
+        coil_mutex_unlock(&held_mutex);
         for (coil_future *future : sleeps)
             coil_future_drop(future);
         coil_promise_drop(&promise);
@@ -83,10 +97,12 @@ struct World {
 
 using Call = std::function<ssize_t(World &)>;
 
+using Table = std::map<std::string, Call>;
+
 /* By name, as the headers have it. */
-const std::map<std::string, Call> &calls()
+const Table &operations()
 {
-    static const std::map<std::string, Call> table = {
+    static const Table table = {
         {"coil_await", [](World &w) { return coil_await(&w.sleep); }},
         {"coil_await_until", [](World &w) { return coil_await_until(&w.sleep, COIL_FOREVER - 1); }},
         {"coil_await_any", [](World &w) { return coil_await_any(w.sleeps, 2); }},
@@ -144,6 +160,36 @@ const std::map<std::string, Call> &calls()
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
     };
+    return table;
+}
+
+const Table &locks()
+{
+    static const Table table = {
+        {"coil_mutex_lock", [](World &w) { return coil_mutex_lock(&w.mutex); }},
+        {"coil_rwlock_read", [](World &w) { return coil_rwlock_read(&w.rwlock); }},
+        {"coil_rwlock_write", [](World &w) { return coil_rwlock_write(&w.rwlock); }},
+        {"coil_sem_acquire", [](World &w) { return coil_sem_acquire(&w.sem); }},
+        {"coil_cond_wait", [](World &w) { return coil_cond_wait(&w.cond, &w.held_mutex); }},
+        {"coil_event_wait", [](World &w) { return coil_event_wait(&w.event); }},
+        {"coil_barrier_wait", [](World &w) { return coil_barrier_wait(&w.barrier); }},
+        {"coil_wait_group_wait", [](World &w) { return coil_wait_group_wait(&w.group); }},
+        {"coil_once_run",
+         [](World &w) {
+             Body body = [] { return 0; };
+             return coil_once_run(&w.once, call_body, &body);
+         }},
+    };
+    return table;
+}
+
+const Table &calls()
+{
+    static const Table table = [] {
+        Table all = operations();
+        all.insert(locks().begin(), locks().end());
+        return all;
+    }();
     return table;
 }
 
@@ -255,6 +301,7 @@ TEST_F(OutsideDeathTest, EveryCallThatMaySuspendSaysWhatToDo)
     EXPECT_DEATH(coil_listen_start(&future, 0, 0), kOutside);
     EXPECT_DEATH(coil_sleep_start(&future, 0), kOutside);
     EXPECT_DEATH(coil_call_start(&future, 0, call_body, nullptr), kOutside);
+    EXPECT_DEATH(coil_mutex_lock_start(&future, &world->mutex), kOutside);
     EXPECT_DEATH((void)!coil_setsockopt(0, 0, 0, nullptr, 0), kOutside);
     EXPECT_DEATH((void)!coil_getsockname(0, nullptr, nullptr), kOutside);
     EXPECT_DEATH(coil_spawn_start(&future, nullptr, call_body, nullptr), kOutside);
