@@ -4,6 +4,7 @@
 #define COIL_H
 
 #include <coil/base.h>
+#include <coil/chan.h>
 #include <coil/fd.h>
 #include <coil/file.h>
 #include <coil/future.h>

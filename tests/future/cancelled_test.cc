@@ -47,6 +47,7 @@ struct World {
     coil_barrier barrier = {};
     coil_wait_group group = {};
     struct coil_once once = {};
+    coil_chan chan = {}, full_chan = {};
 
     World()
     {
@@ -73,6 +74,9 @@ struct World {
         coil_sem_init(&sem, 1);
         coil_event_set(&event);
         coil_barrier_init(&barrier, 1);
+        coil_chan_init(&chan, &byte, 1, 1);
+        coil_chan_init(&full_chan, &byte, 1, 1);
+        EXPECT_EQ(0, coil_chan_send(&full_chan, &byte));
     }
 
     ~World()
@@ -163,7 +167,7 @@ const Table &operations()
     return table;
 }
 
-const Table &locks()
+const Table &locks_and_channels()
 {
     static const Table table = {
         {"coil_mutex_lock", [](World &w) { return coil_mutex_lock(&w.mutex); }},
@@ -179,6 +183,12 @@ const Table &locks()
              Body body = [] { return 0; };
              return coil_once_run(&w.once, call_body, &body);
          }},
+        {"coil_chan_send", [](World &w) { return coil_chan_send(&w.chan, &w.byte); }},
+        {"coil_chan_recv",
+         [](World &w) {
+             char byte;
+             return coil_chan_recv(&w.full_chan, &byte);
+         }},
     };
     return table;
 }
@@ -187,7 +197,7 @@ const Table &calls()
 {
     static const Table table = [] {
         Table all = operations();
-        all.insert(locks().begin(), locks().end());
+        all.insert(locks_and_channels().begin(), locks_and_channels().end());
         return all;
     }();
     return table;
@@ -302,6 +312,7 @@ TEST_F(OutsideDeathTest, EveryCallThatMaySuspendSaysWhatToDo)
     EXPECT_DEATH(coil_sleep_start(&future, 0), kOutside);
     EXPECT_DEATH(coil_call_start(&future, 0, call_body, nullptr), kOutside);
     EXPECT_DEATH(coil_mutex_lock_start(&future, &world->mutex), kOutside);
+    EXPECT_DEATH(coil_chan_recv_start(&future, &world->chan, nullptr), kOutside);
     EXPECT_DEATH((void)!coil_setsockopt(0, 0, 0, nullptr, 0), kOutside);
     EXPECT_DEATH((void)!coil_getsockname(0, nullptr, nullptr), kOutside);
     EXPECT_DEATH(coil_spawn_start(&future, nullptr, call_body, nullptr), kOutside);
