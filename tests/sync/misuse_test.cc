@@ -278,17 +278,6 @@ TEST_F(SyncDeathTest, StopsAFunctionThatRunsOnceFromItself)
                  line("sync/once", "coil_once_destroy: its function runs"));
 }
 
-TEST_F(SyncDeathTest, StopsTheHolderOfTooManyLocks)
-{
-    EXPECT_DEATH(misuse([] {
-                     coil_rwlock rwlock = COIL_ZERO;
-                     for (int i = 0; i < 65536; i++)
-                         EXPECT_TRUE(coil_rwlock_try_read(&rwlock));
-                     return 0;
-                 }),
-                 "a coroutine holds 65536 locks");
-}
-
 TEST_F(SyncDeathTest, StopsCallsFromOutsideOfCoroutines)
 {
     const char *text = "called outside a coroutine: only fn of coil_run\\(\\) and what it spawns";
