@@ -47,20 +47,27 @@ static void say_address(struct line *line, uintptr_t address)
     say_number(line, address, 16);
 }
 
-static void say_name(struct line *line, const struct coil_task *task)
+static void say_name(struct line *line, const char *name)
 {
     say(line, "'");
-    say(line, task->name != NULL ? task->name : "unnamed");
+    say(line, name != NULL ? name : "unnamed");
     say(line, "'");
 }
 
-static void report(const struct coil__sched *sched, const struct coil_task *task,
-                   const void *address)
+static void print(struct line *line)
+{
+    line->text[line->length++] = '\n';
+    ssize_t ignored = write(STDERR_FILENO, line->text, line->length);
+    (void)ignored; /* there is nobody left to tell */
+}
+
+static void report_overflow(const struct coil__sched *sched, const struct coil_task *task,
+                            const void *address)
 {
     uintptr_t guard_end = (uintptr_t)coil__stack_bottom(&sched->stacks, task);
     struct line line = {0};
     say(&line, "coil: stack overflow in coroutine ");
-    say_name(&line, task);
+    say_name(&line, task->name);
     say(&line, ": address ");
     say_address(&line, (uintptr_t)address);
     say(&line, ", guard ");
@@ -73,24 +80,41 @@ static void report(const struct coil__sched *sched, const struct coil_task *task
     /* Then it is more likely a stray pointer of the one that ran. */
     if (task != sched->current) {
         say(&line, "; running: ");
-        say_name(&line, sched->current);
+        say_name(&line, sched->current->name);
     }
-    line.text[line.length++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line.text, line.length);
-    (void)ignored; /* there is nobody left to tell */
+    print(&line);
 }
 
-/* Says so if the fault is the overflow of one of this thread's stacks. */
-static bool is_overflow(const siginfo_t *info)
+static void report_retired(const struct coil__sched *sched, const struct coil__retired *retired,
+                           const void *address)
+{
+    struct line line = {0};
+    say(&line, "coil: use of the stack of coroutine ");
+    say_name(&line, retired->name);
+    say(&line, ", which has ended: address ");
+    say_address(&line, (uintptr_t)address);
+    say(&line, ": a pointer to one of its variables was kept; running: ");
+    say_name(&line, sched->current->name);
+    print(&line);
+}
+
+/* Says so if the fault is in one of this thread's stacks: an overflow, or one out of reach. */
+static bool is_in_stack(const siginfo_t *info)
 {
     const struct coil__sched *sched = coil__sched;
     const struct coil_task *task;
     bool has_address = info->si_code > 0; /* else somebody sent the signal */
     if (sched == NULL || !has_address)
         return false;
+    const struct coil__retired *retired =
+        coil__quarantine_find(&sched->quarantine, &sched->stacks, info->si_addr);
+    if (retired != NULL) {
+        report_retired(sched, retired, info->si_addr);
+        return true;
+    }
     if (coil__stacks_find(&sched->stacks, info->si_addr, &task) != COIL__STACK_GUARD)
         return false;
-    report(sched, task, info->si_addr);
+    report_overflow(sched, task, info->si_addr);
     return true;
 }
 
@@ -99,7 +123,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     bool has_handler = (previous.sa_flags & SA_SIGINFO) != 0 ||
                        (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN);
     bool wants_once = ((unsigned)previous.sa_flags & SA_RESETHAND) != 0;
-    if (is_overflow(info) || !has_handler || wants_once) {
+    if (is_in_stack(info) || !has_handler || wants_once) {
         /* On return the instruction faults again, and the kernel does the rest without us. */
         sigaction(signal, &previous, NULL);
         if (info->si_code <= 0)

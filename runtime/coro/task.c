@@ -44,6 +44,7 @@ void coil__sched_close(struct coil__sched *sched)
 {
     coil__assert(sched->current == &sched->loop && sched->task_count == 0);
     coil__assert(!coil__sched_has_ready(sched) && sched->loop.in_flight == 0);
+    coil__quarantine_drain(&sched->quarantine, &sched->stacks);
     coil__stacks_close(&sched->stacks);
     coil__hooks_thread_end(&sched->loop.hooks);
     coil__panic_who = NULL;
@@ -59,6 +60,8 @@ void coil__sched_run(struct coil__sched *sched)
     struct coil_task *first = coil__sched_next(sched);
     if (first != &sched->loop)
         coil__switch(sched, &sched->loop, first);
+    if (COIL__QUARANTINE_IS_ON)
+        coil__quarantine_settle(&sched->quarantine, &sched->stacks);
 }
 
 /* Gives the stack of the running task to the next tenant; returns when there is one. */
@@ -67,7 +70,10 @@ static inline __attribute__((always_inline)) void retire(struct coil_task *task)
     struct coil__sched *sched = coil__sched;
     task->state = COIL__TASK_IDLE;
     sched->task_count--;
-    coil__stacks_put(&sched->stacks, task);
+    if (COIL__QUARANTINE_IS_ON)
+        coil__quarantine_put(&sched->quarantine, &sched->stacks, task);
+    else
+        coil__stacks_put(&sched->stacks, task);
     coil__switch(sched, task, coil__sched_next(sched));
 }
 

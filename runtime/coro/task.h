@@ -16,6 +16,7 @@
 #include "coro/context.h"
 #include "coro/hooks.h"
 #include "coro/origin.h"
+#include "coro/quarantine.h"
 #include "coro/stack.h"
 #include "base/list.h"
 
@@ -73,6 +74,7 @@ struct coil__sched {
     size_t task_count;                   /* started and not ended */
     coil_time time; /* when the loop last looked at the clock, which it does when it has to */
     struct coil__stacks stacks;
+    struct coil__quarantine quarantine;
     struct coil_task loop; /* stands for the thread's own context */
 };
 

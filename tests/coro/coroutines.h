@@ -48,6 +48,9 @@ public:
             coil__sched_run(&sched_);
     }
 
+    /* Where a test is about what becomes of a stack later. */
+    void empty_quarantine() { coil__quarantine_drain(&sched_.quarantine, &sched_.stacks); }
+
     coil__stacks *stacks() { return &sched_.stacks; }
 
     /* Of the calling coroutine. */

@@ -67,6 +67,7 @@ TEST(Hooks, AreSilentAboutANewContextOnAUsedStack)
     Coroutines coroutines;
     coil_task *first = coroutines.spawn([] { recurse(100); });
     coroutines.run();
+    coroutines.empty_quarantine();
     coil_task *second = coil__task_start(
         coil__sched, [](coil_task *) { recurse(100); }, kCopySize);
     EXPECT_EQ(first, second);
@@ -79,6 +80,7 @@ TEST(Hooks, LeaveNothingBehindInMemoryThatWasAStack)
     Coroutines coroutines;
     coil_task *task = coroutines.spawn([] { recurse(10); });
     coroutines.run();
+    coroutines.empty_quarantine();
     coil__stacks_trim(coroutines.stacks(), 0);
     ASSERT_EQ(1u, coil__stacks_trim(coroutines.stacks(), 1));
     memset(coil__stack_bottom(coroutines.stacks(), task), 0,
