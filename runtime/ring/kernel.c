@@ -254,8 +254,6 @@ static void kernel_close(struct coil__ring *ring)
 
 static void explain(const char *call, int err, unsigned entries)
 {
-    if (!coil__log_first())
-        return;
     struct coil__refusal_facts facts;
     coil__refusal_collect(&facts, call, -err, coil__kernel_ring_size(entries));
     coil__refusal_say(&facts);
@@ -292,7 +290,8 @@ static int kernel_open(struct coil__ring *ring, const struct coil__ring_options 
 close_ring:
     kernel_close(ring);
 refused:
-    explain(call, err, entries);
+    if (coil__log_first())
+        explain(call, err, entries);
     /* To our caller a kernel that lacks a part of io_uring is one without it. */
     return err == -EOPNOTSUPP ? -ENOSYS : err;
 }
@@ -361,6 +360,12 @@ static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait,
     if (wait == 0 || deadline == COIL_FOREVER)
         return enter_with(ring, submit, wait, 0, NULL, 0);
     return enter_until(ring, submit, wait, deadline);
+}
+
+/* What the kernel allowed when it was tried at the start. */
+static void kernel_explain(const struct coil__ring *ring, int err)
+{
+    explain("io_uring_enter", err, ring->sq_limit);
 }
 
 static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
@@ -450,6 +455,7 @@ const struct coil__ring_driver coil__ring_kernel = {
     .open = kernel_open,
     .close = kernel_close,
     .enter = kernel_enter,
+    .explain = kernel_explain,
     .wake = kernel_wake,
     .open_bell = kernel_open_bell,
     .ring_bell = kernel_ring_bell,

@@ -146,6 +146,9 @@ enum coil__refusal_cause coil__refusal_decide(const struct coil__refusal_facts *
     case EMFILE:
     case ENFILE:
         return COIL__REFUSAL_DESCRIPTORS;
+    case EBADF:
+    case EBADFD:
+        return COIL__REFUSAL_CLOSED;
     default:
         return COIL__REFUSAL_UNKNOWN;
     }
@@ -263,6 +266,9 @@ static void say_plain(enum coil__refusal_cause cause)
         [COIL__REFUSAL_KERNEL] =
             {"this kernel is too old for coil, or built without io_uring",
              "run Linux 5.18 or later (6.1 for speed), with CONFIG_IO_URING=y"},
+        [COIL__REFUSAL_CLOSED] =
+            {"the program has closed a descriptor that is not its own: the ring's",
+             "look for it with: strace -f -y -e trace=close,close_range,dup2,dup3"},
         [COIL__REFUSAL_UNKNOWN] = {"unknown",
                                    "run the program under: strace -f -e trace=/io_uring"},
     };

@@ -34,6 +34,7 @@ enum coil__refusal_cause {
     COIL__REFUSAL_MEMORY,      /* none left, whatever the limit */
     COIL__REFUSAL_KERNEL,      /* too old, or built without io_uring */
     COIL__REFUSAL_DESCRIPTORS, /* RLIMIT_NOFILE, or the whole system's table */
+    COIL__REFUSAL_CLOSED,      /* somebody has closed the ring's descriptor */
     COIL__REFUSAL_UNKNOWN,
 };
 

@@ -95,11 +95,22 @@ void coil__ring_reap(struct coil__ring *ring)
     io_uring_smp_store_release(cq->khead, head);
 }
 
+/*
+ * There is no way on, for nobody can wait any more for what is in flight; and none back, for its
+ * memory, which is stacks and buffers, is the kernel's until then. So nothing may run any more.
+ */
+static __attribute__((cold, noreturn)) void lost(const struct coil__ring *ring, int err)
+{
+    ring->driver->explain(ring, err);
+    coil__panic(__FILE__, __LINE__, "the ring is lost, and what is in flight can't be waited for");
+}
+
 void coil__ring_flush(struct coil__ring *ring)
 {
     while (coil__ring_unsubmitted(ring) == ring->sq_limit) {
         int err = ring->driver->enter(ring, ring->sq_limit, 0, COIL_FOREVER);
-        coil__assert(err >= 0);
+        if (__builtin_expect(err < 0, 0))
+            lost(ring, err);
         /* The kernel refuses entries only for lack of memory, and then wants us to take what is
          * complete; an event that is just being handed over may ask again instead. */
         if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
@@ -111,7 +122,8 @@ void coil__ring_flush(struct coil__ring *ring)
 void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline)
 {
     int err = ring->driver->enter(ring, coil__ring_unsubmitted(ring), wait, deadline);
-    coil__assert(err >= 0);
+    if (__builtin_expect(err < 0, 0))
+        lost(ring, err);
     coil__sched->loop_due = false;
     coil__ring_reap(ring);
 }

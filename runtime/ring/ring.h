@@ -33,8 +33,12 @@ struct coil__ring_driver {
     void (*close)(struct coil__ring *ring);
 
     /* Executes the `submit` new entries, then waits until `wait` completions are in the CQ or the
-     * deadline has passed. Interruption and timeout are no errors: callers look at the CQ. */
+     * deadline has passed. Interruption and timeout are no errors: callers look at the CQ. After an
+     * error the ring is lost, and what is in flight with it. */
     int (*enter)(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline);
+
+    /* Explains to the log why enter() failed with `err`. */
+    void (*explain)(const struct coil__ring *ring, int err);
 
     /* Makes `target`'s enter() return soon, with a COIL__TAG_WAKE completion. */
     void (*wake)(struct coil__ring *ring, struct coil__ring *target);

@@ -192,6 +192,15 @@ TEST(Refusal, TellsTheProcessFromTheSystemWithoutDescriptors)
     expect_says(say(facts), {"the whole system", "fs.file-max"});
 }
 
+TEST(Refusal, SuspectsTheProgramWhenTheDescriptorOfTheRingIsGone)
+{
+    for (int error : {EBADF, EBADFD}) {
+        coil__refusal_facts facts = plain_facts(error);
+        EXPECT_EQ(coil__refusal_decide(&facts), COIL__REFUSAL_CLOSED);
+        expect_says(say(facts), {"has closed a descriptor", "strace -f -y -e trace=close"});
+    }
+}
+
 TEST(Refusal, AdmitsThatItDoesNotKnow)
 {
     coil__refusal_facts facts = plain_facts(ENXIO);
