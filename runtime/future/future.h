@@ -34,6 +34,7 @@ struct coil_future_kind {
     /* Disposes of the result of a future that is done and that nobody will await. NULL: nothing to
      * do. */
     void (*discard)(struct coil_future *future);
+    bool by_path; /* works on a path, not on a descriptor: no coil_close() stops it */
 };
 
 static inline bool coil__future_busy(const struct coil_future *future)

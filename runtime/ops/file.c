@@ -6,13 +6,14 @@
 #include <fcntl.h>
 
 static const struct coil_future_kind open_kind = {
-    .name = "open", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
+    .name = "open", .cancel = coil__op_cancel, .discard = coil__op_discard_fd, .by_path = true};
 static const struct coil_future_kind pread_kind = {.name = "pread", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwrite_kind = {.name = "pwrite", .cancel = coil__op_cancel};
 static const struct coil_future_kind preadv_kind = {.name = "preadv", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwritev_kind = {.name = "pwritev", .cancel = coil__op_cancel};
 static const struct coil_future_kind fsync_kind = {.name = "fsync", .cancel = coil__op_cancel};
-static const struct coil_future_kind statx_kind = {.name = "statx", .cancel = coil__op_cancel};
+static const struct coil_future_kind statx_kind = {
+    .name = "statx", .cancel = coil__op_cancel, .by_path = true};
 
 void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode)
 {

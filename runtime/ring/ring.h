@@ -136,7 +136,9 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
 }
 
 /* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
- * system call would be restarted: the kernel's ERESTARTSYS and its kin, which are no errno. */
+ * system call would be restarted: the kernel's ERESTARTSYS and its kin, which are no errno. When we
+ * haven't told it, coil_close() has; unless there is no descriptor to close: then the whole process
+ * was stopped (SIGSTOP, a debugger). Either way nothing happened. */
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
     enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
@@ -145,7 +147,8 @@ static inline int64_t coil__op_result(const struct coil_future *future, int32_t 
     bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
     if (result != -EINTR && !restarts)
         return result;
-    return future->state == COIL__FUTURE_CANCELLING ? -ECANCELED : -EINTR;
+    bool stopped_process = future->kind->by_path && future->state != COIL__FUTURE_CANCELLING;
+    return stopped_process ? -EINTR : -ECANCELED;
 }
 
 /* The next free entry, of which there is always one. The prep functions write all of it but

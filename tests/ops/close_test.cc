@@ -2,10 +2,12 @@
 /* coil_close(): whoever waits on the descriptor is let go, in a cancelled scope too. */
 #include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/census.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
 #include <coil/receiver.h>
+#include <algorithm>
 
 namespace {
 
@@ -169,6 +171,45 @@ TEST(Close, LetsGoOperationsOfItsOwnTurn)
                   char byte;
                   COIL_FUTURE(read);
                   coil_read_start(&read, pipe.left, &byte, 1);
+                  EXPECT_EQ(0, coil_close(pipe.left.release()));
+                  EXPECT_EQ(-ECANCELED, coil_await(&read));
+                  return 0;
+              }));
+}
+
+bool has_a_worker_of_the_kernel()
+{
+    std::vector<std::string> threads = take_census().threads;
+    return std::any_of(threads.begin(), threads.end(), [](const std::string &name) {
+        return name.find("iou-wrk") != std::string::npos;
+    });
+}
+
+/* The kernel gives up on polling for an operation that is woken in vain over and over, and has a
+ * worker thread wait for it. Returns whether it did. */
+bool drive_into_a_worker(const Pair &pipe)
+{
+    std::string path = "/proc/self/fd/" + std::to_string(pipe.left);
+    Fd thief(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    for (int i = 0; i < 1000 && !has_a_worker_of_the_kernel(); i++) {
+        char byte;
+        EXPECT_EQ(1, write(pipe.right, "!", 1));
+        EXPECT_EQ(1, read(thief, &byte, 1));
+        turn();
+    }
+    return has_a_worker_of_the_kernel();
+}
+
+TEST(Close, LetsGoAReadThatAWorkerOfTheKernelWaitsFor)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pipe = make_pipe();
+                  char byte;
+                  COIL_FUTURE(read);
+                  coil_read_start(&read, pipe.left, &byte, 1);
+                  turn();
+                  EXPECT_TRUE(drive_into_a_worker(pipe));
+                  EXPECT_FALSE(coil_future_done(&read));
                   EXPECT_EQ(0, coil_close(pipe.left.release()));
                   EXPECT_EQ(-ECANCELED, coil_await(&read));
                   return 0;
