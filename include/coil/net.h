@@ -84,11 +84,12 @@ struct coil_acceptor {
     struct coil_future future;
     int *conns;
     uint32_t head, count, capacity;
-    int32_t fd, flags, error;
+    int32_t fd, flags;
+    uint32_t closes; /* of the number, when it was opened */
     int64_t pause_ns;
 };
 
-/* Begins accepting on `fd`, which stays the caller's and must stay open. */
+/* Begins accepting on `fd`, which stays the caller's, on this core. */
 void coil_acceptor_open(struct coil_acceptor *acceptor, int fd, int flags);
 
 /*

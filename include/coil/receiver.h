@@ -24,7 +24,8 @@ COIL_BEGIN_DECLS
 
 /*
  * One connection's receiving end. Must not move while open; one coroutine at a time, which closes
- * it before it returns and before the descriptor is closed.
+ * it before it returns, and on this core. It ends with -ECANCELED when somebody calls coil_close()
+ * for its descriptor here; other ways to close that must wait until the receiver is closed.
  */
 struct coil_receiver {
     /* private: the first cache line is what receiving touches, the third what a reply does */
@@ -33,6 +34,7 @@ struct coil_receiver {
     uint16_t head, tail, pending;
     uint16_t own, reply_id;
     uint8_t state;
+    uint32_t closes; /* of the number, when it was opened */
     struct coil_future future;
     char *reply_data;
     uint32_t reply_left;

@@ -74,13 +74,18 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     int err = coil__sched_open(&core->sched, run->options->stack_size);
     if (err < 0)
         return err;
-    err = coil__ring_open(&core->ring, &coil__ring_kernel, ring);
+    err = coil__closes_open(&core->closes);
     if (err < 0)
         goto close_sched;
+    err = coil__ring_open(&core->ring, &coil__ring_kernel, ring);
+    if (err < 0)
+        goto close_closes;
     coil__timers_here = &core->timers;
     coil__core_here = core;
     coil__scope_open(&core->root, &core->sched.loop, COIL_FOREVER);
     return 0;
+close_closes:
+    coil__closes_close(&core->closes);
 close_sched:
     coil__sched_close(&core->sched);
     return err;
@@ -91,6 +96,7 @@ void coil__core_close(struct coil__core *core)
     disarm_trim(core);
     coil__buffers_close(core);
     coil__ring_close(&core->ring);
+    coil__closes_close(&core->closes);
     coil__sched_close(&core->sched);
     coil__timers_here = NULL;
     coil__core_here = NULL;

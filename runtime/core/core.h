@@ -3,6 +3,7 @@
 #ifndef COIL_CORE_CORE_H
 #define COIL_CORE_CORE_H
 
+#include "core/closes.h"
 #include "core/mailbox.h"
 #include "core/spin.h"
 #include "ring/op.h"
@@ -20,6 +21,7 @@ struct coil__core {
     struct coil__spin spin;
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
+    struct coil__closes closes;
     unsigned id;
     uint32_t outside;             /* futures that a thread which is no core may complete */
     bool stopping;                /* the root is cancelled: no task will start any more */

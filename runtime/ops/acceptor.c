@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Accepting with one multishot operation, whose completions wait in a small array for their taker.
  */
-#include "core/core.h"
+#include "ops/op.h"
 
-#include <coil/fd.h>
 #include <coil/net.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +74,8 @@ static void arm(struct coil_acceptor *acceptor)
 void coil_acceptor_open(struct coil_acceptor *acceptor, int fd, int flags)
 {
     coil__require(!coil__future_busy(&acceptor->future), "coil_acceptor_open: it is open already");
-    *acceptor = (struct coil_acceptor){.fd = fd, .flags = flags};
+    (void)coil__self(); /* outside of a coroutine there may be no core either */
+    *acceptor = (struct coil_acceptor){.fd = fd, .flags = flags, .closes = coil__op_closes(fd)};
 }
 
 /* Waits for completions of the armed accept. */
@@ -132,8 +132,11 @@ int coil_acceptor_next(struct coil_acceptor *acceptor)
             if (err < 0)
                 return err;
         }
-        if (!coil__future_busy(&acceptor->future))
+        if (!coil__future_busy(&acceptor->future)) {
+            if (coil__op_closes(acceptor->fd) != acceptor->closes)
+                return -ECANCELED; /* the number may be another listener's by now */
             arm(acceptor);
+        }
         wait_for_event(acceptor, task);
     }
 }

@@ -129,6 +129,7 @@ int coil_poll(int fd, short events)
 void coil_close_start(struct coil_future *future, int fd)
 {
     struct coil_task *task = coil__self();
+    ++*coil__closes_at(&coil__core_here->closes, fd);
     struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
     io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;

@@ -15,6 +15,13 @@ static inline unsigned coil__op_length(size_t len)
     return len < COIL__LENGTH_MAX ? (unsigned)len : COIL__LENGTH_MAX;
 }
 
+/* How often coil_close() was called for that number on this core. Another count later means that by
+ * then the number may be another file's. */
+static inline uint32_t coil__op_closes(int fd)
+{
+    return *coil__closes_at(&coil__core_here->closes, fd);
+}
+
 /* Closes a descriptor that was made for somebody who no longer wants it. */
 static inline void coil__op_discard_fd(struct coil_future *future)
 {

@@ -53,6 +53,12 @@ static void end(struct coil_receiver *receiver, int32_t error)
     receiver->error = error;
 }
 
+/* Whether the number may be another file's by now. */
+static bool was_closed(const struct coil_receiver *receiver)
+{
+    return coil__op_closes(receiver->fd) != receiver->closes;
+}
+
 /* The operation is over. Whether that ends the stream is seen by the result. When it was not we who
  * cancelled it the descriptor is being closed, and its number may soon mean another file. */
 static void disarmed(struct coil_receiver *receiver, int32_t result)
@@ -197,9 +203,18 @@ static void decline_invitation(struct coil__buffers *buffers, struct coil_receiv
     coil__buffers_invite(buffers);
 }
 
-static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
+static void give_up(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {
     if (has_waited(receiver, &starved_kind))
+        decline_invitation(buffers, receiver);
+    end(receiver, -ECANCELED);
+}
+
+static void arm(struct coil__buffers *buffers, struct coil_receiver *receiver)
+{
+    if (was_closed(receiver))
+        give_up(buffers, receiver);
+    else if (has_waited(receiver, &starved_kind))
         accept_invitation(buffers, receiver);
     else if (buffers->ring == NULL && !has_waited(receiver, &readable_kind))
         arm_readable(receiver);
@@ -213,7 +228,8 @@ void coil_receiver_open(struct coil_receiver *receiver, int fd)
 {
     coil__require(!coil__future_busy(&receiver->future) && !coil__future_busy(&receiver->reply),
                   "coil_receiver_open: it is open already");
-    *receiver = (struct coil_receiver){.fd = fd, .state = RECEIVING};
+    (void)coil__self(); /* outside of a coroutine there may be no core either */
+    *receiver = (struct coil_receiver){.fd = fd, .closes = coil__op_closes(fd), .state = RECEIVING};
 }
 
 /* Waits for the next completion of what is armed; returns also when the scope is cancelled. */
@@ -273,18 +289,24 @@ static void go_on_replying(struct coil_receiver *receiver, int32_t sent)
     fire_reply(receiver, coil__ring_sqe(coil__ring_here));
 }
 
+/* Unless somebody has stopped it: us, or a coil_close(). */
+static bool may_go_on(const struct coil_receiver *receiver)
+{
+    return receiver->reply.state == COIL__FUTURE_IN_FLIGHT && !was_closed(receiver);
+}
+
 static void reply_event(struct coil_future *reply, int32_t result, uint32_t flags)
 {
     struct coil_receiver *receiver = coil__container_of(reply, struct coil_receiver, reply);
     (void)flags;
     bool part = result > 0 && (uint32_t)result < receiver->reply_left;
-    if (__builtin_expect(part && reply->state == COIL__FUTURE_IN_FLIGHT, 0)) {
+    if (__builtin_expect(part, 0) && may_go_on(receiver)) {
         go_on_replying(receiver, result);
         return;
     }
     coil__buffers_release(coil__core_here->buffers, receiver->reply_id);
-    if (__builtin_expect(part || result < 0, 0))
-        end(receiver, part ? -ECANCELED : result); /* the stream has a hole now */
+    if (__builtin_expect(part || result < 0, 0)) /* the stream has a hole now */
+        end(receiver, part ? -ECANCELED : (int32_t)coil__op_result(reply, result));
     coil__future_complete(reply, result);
 }
 

@@ -177,6 +177,124 @@ TEST(Close, LetsGoOperationsOfItsOwnTurn)
               }));
 }
 
+/* Gives `fd` the number of a descriptor that was just closed, as the next open() may. */
+Fd with_number(int number, Fd fd)
+{
+    if (fd != number)
+        fd.reset(dup3(fd, number, O_CLOEXEC));
+    EXPECT_EQ(number, fd);
+    return fd;
+}
+
+Pair reuse(int number)
+{
+    Pair pair = make_socketpair();
+    if (pair.right == number)
+        std::swap(pair.left, pair.right);
+    return {with_number(number, std::move(pair.left)), std::move(pair.right)};
+}
+
+/* A receiver that has begun a reply of which only a part fits into its socket. */
+struct PartialReply {
+    static constexpr size_t kSize = 1 << 20;
+
+    explicit PartialReply(coil_receiver *receiver)
+    {
+        shrink_buffer(pair.left, SO_SNDBUF, 4096);
+        shrink_buffer(pair.right, SO_RCVBUF, 4096);
+        coil_receiver_open(receiver, pair.left);
+        void *data;
+        EXPECT_EQ(1, write(pair.right, "?", 1));
+        EXPECT_EQ(1, coil_receiver_next(receiver, &data));
+        EXPECT_EQ(0, coil_receiver_reply(receiver, data, kSize));
+        turn();
+        EXPECT_GT(bytes_waiting(pair.right), 0u);
+        EXPECT_LT(bytes_waiting(pair.right), kSize);
+    }
+
+    Pair pair = make_tcp_pair();
+};
+
+coil_options with_large_buffers()
+{
+    coil_options options = one_core();
+    options.recv_buffer_count = 4;
+    options.recv_buffer_size = PartialReply::kSize;
+    return options;
+}
+
+TEST(Close, LetsNothingOfAReplyGoToWhoGetsTheNumber)
+{
+    auto body = [] {
+        coil_receiver receiver = {};
+        PartialReply reply(&receiver);
+        int number = reply.pair.left.release();
+        EXPECT_EQ(0, coil_close(number));
+        Pair other = reuse(number);
+        turn();
+        EXPECT_EQ(0u, bytes_waiting(other.right));
+        void *data;
+        EXPECT_EQ(-ECANCELED, coil_receiver_next(&receiver, &data));
+        coil_receiver_close(&receiver);
+        EXPECT_EQ(0u, bytes_waiting(other.right));
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, with_large_buffers()));
+}
+
+/* Only the rest's own failure tells why a part was all that could be sent. */
+TEST(Close, OfOneDescriptorLeavesTheReplyOnAnotherAlone)
+{
+    auto body = [] {
+        coil_receiver receiver = {};
+        PartialReply reply(&receiver);
+        Pair other = make_socketpair();
+        EXPECT_EQ(0, coil_close(other.left.release()));
+        reset_connection(reply.pair.right);
+        turn();
+        void *data;
+        ssize_t n = coil_receiver_next(&receiver, &data);
+        EXPECT_TRUE(n == -EPIPE || n == -ECONNRESET) << n;
+        coil_receiver_close(&receiver);
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, with_large_buffers()));
+}
+
+/* The kernel tells only operations of it: this receiver had none in flight. */
+TEST(Close, EndsAReceiverThatReceivesNothingJustThen)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  coil_receiver receiver = {};
+                  coil_receiver_open(&receiver, pair.left);
+                  int number = pair.left.release();
+                  EXPECT_EQ(0, coil_close(number));
+                  Pair other = reuse(number);
+                  EXPECT_EQ(5, write(other.right, "other", 5));
+                  void *data;
+                  EXPECT_EQ(-ECANCELED, coil_receiver_next(&receiver, &data));
+                  EXPECT_EQ(5u, bytes_waiting(number));
+                  coil_receiver_close(&receiver);
+                  return 0;
+              }));
+}
+
+TEST(Close, EndsAnAcceptorThatAcceptsNothingJustThen)
+{
+    EXPECT_EQ(0, run([] {
+                  coil_acceptor acceptor = {};
+                  int number = make_listener().release();
+                  coil_acceptor_open(&acceptor, number, 0);
+                  EXPECT_EQ(0, coil_close(number));
+                  Fd other = with_number(number, make_listener());
+                  Fd client = connect_to(address_of(other));
+                  EXPECT_EQ(-ECANCELED, coil_acceptor_next(&acceptor));
+                  coil_acceptor_close(&acceptor);
+                  return 0;
+              }));
+}
+
 bool has_a_worker_of_the_kernel()
 {
     std::vector<std::string> threads = take_census().threads;
