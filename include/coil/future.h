@@ -71,6 +71,14 @@ struct coil_waiting {
     int64_t result; /* what it will have been when its turn comes */
 };
 
+/* private: what a poll waits for */
+struct coil_poll_wait {
+    int32_t fd;
+    uint32_t closes; /* of the number, when it began */
+    uint32_t told;   /* the events that end it */
+    int32_t seen;    /* those that did, while it is being stopped */
+};
+
 /* One operation. Zero-initialised or declared by COIL_FUTURE() before its first start. */
 struct coil_future {
     /* private */
@@ -86,6 +94,7 @@ struct coil_future {
         struct coil_child child;
         struct coil_link waits_for_promise;
         struct coil_waiting waiting;
+        struct coil_poll_wait poll;
     };
 };
 

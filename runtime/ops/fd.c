@@ -11,7 +11,6 @@ static const struct coil_future_kind read_kind = {.name = "read", .cancel = coil
 static const struct coil_future_kind write_kind = {.name = "write", .cancel = coil__op_cancel};
 static const struct coil_future_kind readv_kind = {.name = "readv", .cancel = coil__op_cancel};
 static const struct coil_future_kind writev_kind = {.name = "writev", .cancel = coil__op_cancel};
-static const struct coil_future_kind poll_kind = {.name = "poll", .cancel = coil__op_cancel};
 static const struct coil_future_kind close_kind = {.name = "close"};
 static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
 
@@ -105,13 +104,52 @@ ssize_t coil_write_all(int fd, const void *buf, size_t len)
     return (ssize_t)done;
 }
 
+/* Waits for what was asked for although the peer has shut down its side: that would end an ordinary
+ * poll at once, while this one tells of it once and goes on. */
+static void poll_on(struct coil_future *future)
+{
+    struct coil__ring *ring = coil__ring_here;
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    ring->in_flight++;
+    io_uring_prep_poll_multishot(sqe, future->poll.fd, future->poll.told);
+    coil__op_fire_events(sqe, future);
+}
+
+static void poll_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    struct coil_poll_wait *poll = &future->poll;
+    bool more = (flags & IORING_CQE_F_MORE) != 0;
+    if (poll->seen == 0 && result > 0) {
+        poll->seen = (int32_t)((uint32_t)result & poll->told);
+        if (poll->seen != 0 && more)
+            coil__op_cancel(future);
+    }
+    if (more)
+        return;
+    bool was_closed = coil__op_closes(poll->fd) != poll->closes;
+    if (poll->seen != 0)
+        coil__future_complete(future, poll->seen);
+    else if (result < 0)
+        coil__future_complete(future, coil__op_result(future, result));
+    else if (future->state == COIL__FUTURE_CANCELLING || was_closed)
+        coil__future_complete(future, -ECANCELED);
+    else
+        poll_on(future);
+}
+
+static const struct coil_future_kind poll_kind = {
+    .name = "poll", .cancel = coil__op_cancel, .event = poll_event};
+
 void coil_poll_start(struct coil_future *future, int fd, short events)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &poll_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_poll_add(sqe, fd, (unsigned short)events);
-    coil__op_fire(sqe, future);
+    uint32_t always = POLLERR | POLLHUP | POLLNVAL; /* what poll(2) tells unasked */
+    future->poll = (struct coil_poll_wait){
+        .fd = fd, .closes = coil__op_closes(fd), .told = (unsigned short)events | always};
+    io_uring_prep_poll_add(sqe, fd, future->poll.told);
+    coil__op_fire_events(sqe, future);
 }
 
 int coil_poll(int fd, short events)

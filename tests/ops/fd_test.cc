@@ -201,6 +201,60 @@ TEST(Fd, PollTellsWhatHolds)
               }));
 }
 
+TEST(Fd, PollTellsNothingThatItWasNotAskedFor)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  EXPECT_EQ(0, shutdown(pair.right, SHUT_WR));
+                  EXPECT_EQ(POLLIN, coil_poll(pair.left, POLLIN));
+                  EXPECT_EQ(POLLIN | POLLRDHUP, coil_poll(pair.left, POLLIN | POLLRDHUP));
+                  EXPECT_EQ(POLLOUT, coil_poll(pair.left, POLLOUT));
+                  return 0;
+              }));
+}
+
+/* As poll(2) always does. */
+TEST(Fd, PollTellsOfErrorsAndHangupsUnasked)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pipe = make_pipe();
+                  pipe.right.reset(-1);
+                  EXPECT_EQ(POLLHUP, coil_poll(pipe.left, 0));
+                  pipe = make_pipe();
+                  pipe.left.reset(-1);
+                  EXPECT_EQ(POLLOUT | POLLERR, coil_poll(pipe.right, POLLOUT));
+                  return 0;
+              }));
+}
+
+/* The kernel ends a poll also when the peer has shut down its side, whatever was asked for. */
+TEST(Fd, PollWaitsForWhatItWasAskedForThroughAShutdown)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  std::string bytes(4 << 20, 'x');
+                  ssize_t sent = send(pair.left, bytes.data(), bytes.size(), MSG_DONTWAIT);
+                  EXPECT_FALSE(holds(pair.left, POLLOUT));
+                  COIL_FUTURE(before);
+                  coil_poll_start(&before, pair.left, POLLOUT);
+                  turn();
+                  EXPECT_EQ(0, shutdown(pair.right, SHUT_WR));
+                  COIL_FUTURE(after);
+                  coil_poll_start(&after, pair.left, POLLOUT);
+                  COIL_FUTURE(cancelled);
+                  coil_poll_start(&cancelled, pair.left, POLLOUT);
+                  turn();
+                  EXPECT_FALSE(coil_future_done(&before));
+                  EXPECT_FALSE(coil_future_done(&after));
+                  coil_future_cancel(&cancelled);
+                  EXPECT_EQ(-ECANCELED, coil_await(&cancelled));
+                  EXPECT_EQ(sent, coil_read_all(pair.right, bytes.data(), size_t(sent)));
+                  EXPECT_EQ(POLLOUT, coil_await(&before));
+                  EXPECT_EQ(POLLOUT, coil_await(&after));
+                  return 0;
+              }));
+}
+
 TEST(Fd, NopGoesToTheKernelAndBack)
 {
     EXPECT_EQ(0, run([] {
