@@ -8,6 +8,7 @@
 #include <coil/fd.h>
 #include <coil/file.h>
 #include <coil/future.h>
+#include <coil/gen.h>
 #include <coil/local.h>
 #include <coil/net.h>
 #include <coil/promise.h>

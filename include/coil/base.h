@@ -48,6 +48,12 @@ struct coil_link {
     struct coil_link *next, *prev;
 };
 
+/* private: what a context receives when it is switched to */
+struct coil__transfer {
+    void *context; /* who left */
+    void *data;    /* what they handed over */
+};
+
 /* private: what coil_spawn() and its kin write down about the place they were called from */
 #define COIL__TEXT(x) COIL__TEXT_(x)
 #define COIL__TEXT_(x) #x

@@ -34,6 +34,7 @@ struct coil_scope {
     uint8_t cause;
     bool shielded, armed, felt;
     struct coil_scope *next_cancelled;
+    struct coil_task *lent; /* the stack of the generator's body that opened it; NULL: none did */
     struct coil_timer timer;
 };
 

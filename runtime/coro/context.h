@@ -3,13 +3,7 @@
 #ifndef COIL_CORO_CONTEXT_H
 #define COIL_CORO_CONTEXT_H
 
-#include <stddef.h>
-
-/* What a context receives when it is switched to: who left, and what they handed over. */
-struct coil__transfer {
-    void *context;
-    void *data;
-};
+#include <coil/base.h>
 
 /* A context that will call `entry` on the stack that ends below `top`. The entry never returns:
  * the assembly behind it would call _exit(0). */
@@ -17,6 +11,11 @@ void *make_fcontext(void *top, size_t size, void (*entry)(struct coil__transfer)
 
 /* Leaves the running context for `to`; returns when somebody switches back. */
 struct coil__transfer jump_fcontext(void *to, void *data);
+
+/* As jump_fcontext() to a context that was left before, which finds what on_arrival(), called there
+ * first, makes of the transfer. */
+struct coil__transfer ontop_fcontext(void *to, void *data,
+                                     struct coil__transfer (*on_arrival)(struct coil__transfer));
 
 /*
  * As jump_fcontext(), reached by a jump. A call would leave its return address on the processor's

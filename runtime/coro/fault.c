@@ -2,7 +2,7 @@
 /* The SIGSEGV handler. Everything it calls is safe in a signal handler. */
 #include "coro/fault.h"
 
-#include "coro/task.h"
+#include "coro/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -61,26 +61,29 @@ static void print(struct line *line)
     (void)ignored; /* there is nobody left to tell */
 }
 
-static void report_overflow(const struct coil__sched *sched, const struct coil_task *task,
-                            const void *address)
+/* `running` may be NULL: a thread's own generators run without any coroutine. */
+static void report_overflow(const struct coil__stacks *stacks, const struct coil_task *task,
+                            const struct coil_task *running, const void *address)
 {
-    uintptr_t guard_end = (uintptr_t)coil__stack_bottom(&sched->stacks, task);
+    uintptr_t guard_end = (uintptr_t)coil__stack_bottom(stacks, task);
     struct line line = {0};
-    say(&line, "coil: stack overflow in coroutine ");
+    say(&line, "coil: stack overflow in ");
+    say(&line, task->state == COIL__TASK_LENT ? "generator " : "coroutine ");
     say_name(&line, task->name);
     say(&line, ": address ");
     say_address(&line, (uintptr_t)address);
     say(&line, ", guard ");
-    say_address(&line, guard_end - sched->stacks.guard_size);
+    say_address(&line, guard_end - stacks->guard_size);
     say(&line, "-");
     say_address(&line, guard_end);
-    say(&line, ": raise coil_options.stack_size (now ");
-    say_number(&line, sched->stacks.slot_size, 10);
-    say(&line, ")");
-    /* Then it is more likely a stray pointer of the one that ran. */
-    if (task != sched->current) {
+    say(&line, running != NULL ? ": raise coil_options.stack_size (now "
+                               : ": too deep for a stack outside coil_run() (");
+    say_number(&line, stacks->slot_size, 10);
+    say(&line, running != NULL ? ")" : " bytes)");
+    /* Its consumer; or it is more likely a stray pointer of the one that ran. */
+    if (running != NULL && task != running) {
         say(&line, "; running: ");
-        say_name(&line, sched->current->name);
+        say_name(&line, running->name);
     }
     print(&line);
 }
@@ -102,9 +105,11 @@ static void report_retired(const struct coil__sched *sched, const struct coil__r
 static bool is_in_stack(const siginfo_t *info)
 {
     const struct coil__sched *sched = coil__sched;
+    bool on_core = sched != &coil__nowhere;
+    const struct coil__stacks *stacks = on_core ? &sched->stacks : coil__thread_own_stacks();
     const struct coil_task *task;
     bool has_address = info->si_code > 0; /* else somebody sent the signal */
-    if (sched == NULL || !has_address)
+    if (stacks == NULL || !has_address)
         return false;
     const struct coil__retired *retired =
         coil__quarantine_find(&sched->quarantine, &sched->stacks, info->si_addr);
@@ -112,9 +117,9 @@ static bool is_in_stack(const siginfo_t *info)
         report_retired(sched, retired, info->si_addr);
         return true;
     }
-    if (coil__stacks_find(&sched->stacks, info->si_addr, &task) != COIL__STACK_GUARD)
+    if (coil__stacks_find(stacks, info->si_addr, &task) != COIL__STACK_GUARD)
         return false;
-    report_overflow(sched, task, info->si_addr);
+    report_overflow(stacks, task, on_core ? sched->current : NULL, info->si_addr);
     return true;
 }
 

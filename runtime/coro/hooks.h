@@ -10,6 +10,11 @@
  *                                      memory is given back
  *     coil__hooks_leave(from, to)      the next thing that happens is the jump
  *     coil__hooks_enter(self)          the jump has landed; also first thing on a fresh stack
+ *     coil__hooks_stack(self)          the stack that `self` is on: its own, or one it visits
+ *     coil__hooks_visit(self, stack)   `self` goes on upon that stack, as a generator's consumer
+ *                                      does; the next thing that happens is the jump
+ *
+ * COIL__HOOKS_SWITCHES says whether switches must be told at all.
  *
  * A stack stays one context from create to destroy, however many tasks run on it one after the
  * other: no switch is the last one of its context.

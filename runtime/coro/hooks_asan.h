@@ -14,11 +14,20 @@
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 
+enum { COIL__HOOKS_SWITCHES = 1 };
+
 struct coil__hooks_task {
     void *fake_stack;   /* where ASan keeps the frames of a context that was left; may be NULL */
     const void *bottom; /* of its real stack */
     size_t size;
+    struct coil__hooks_task *visited; /* the stack it is on; NULL: its own */
 };
+
+static inline __attribute__((always_inline)) struct coil__hooks_task *
+coil__hooks_stack(struct coil__hooks_task *self)
+{
+    return self->visited != NULL ? self->visited : self;
+}
 
 static inline void coil__hooks_thread(struct coil__hooks_task *self)
 {
@@ -42,6 +51,7 @@ static inline void coil__hooks_create(struct coil__hooks_task *hooks, void *bott
     hooks->fake_stack = NULL;
     hooks->bottom = bottom;
     hooks->size = size;
+    hooks->visited = NULL;
     __lsan_register_root_region(bottom, size);
 }
 
@@ -64,12 +74,21 @@ static inline void coil__hooks_destroy(struct coil__hooks_task *hooks)
 static inline __attribute__((always_inline)) void coil__hooks_leave(struct coil__hooks_task *from,
                                                                     struct coil__hooks_task *to)
 {
-    __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
+    to = coil__hooks_stack(to);
+    __sanitizer_start_switch_fiber(&coil__hooks_stack(from)->fake_stack, to->bottom, to->size);
 }
 
 static inline __attribute__((always_inline)) void coil__hooks_enter(struct coil__hooks_task *self)
 {
-    __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+    __sanitizer_finish_switch_fiber(coil__hooks_stack(self)->fake_stack, NULL, NULL);
+}
+
+static inline __attribute__((always_inline)) void coil__hooks_visit(struct coil__hooks_task *self,
+                                                                    struct coil__hooks_task *stack)
+{
+    struct coil__hooks_task *from = coil__hooks_stack(self);
+    self->visited = stack;
+    __sanitizer_start_switch_fiber(&from->fake_stack, stack->bottom, stack->size);
 }
 
 #endif

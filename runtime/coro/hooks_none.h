@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+enum { COIL__HOOKS_SWITCHES = 0 };
+
 struct coil__hooks_task {
     char unused; /* an empty struct has another size in C++ */
 };
@@ -40,6 +42,17 @@ static inline void coil__hooks_leave(struct coil__hooks_task *from, struct coil_
 static inline void coil__hooks_enter(struct coil__hooks_task *self)
 {
     (void)self;
+}
+
+static inline struct coil__hooks_task *coil__hooks_stack(struct coil__hooks_task *self)
+{
+    return self;
+}
+
+static inline void coil__hooks_visit(struct coil__hooks_task *self, struct coil__hooks_task *stack)
+{
+    (void)self;
+    (void)stack;
 }
 
 #endif

@@ -10,9 +10,18 @@
 
 #include <sanitizer/tsan_interface.h>
 
+enum { COIL__HOOKS_SWITCHES = 1 };
+
 struct coil__hooks_task {
     void *fiber;
+    struct coil__hooks_task *visited; /* the stack it is on; NULL: its own */
 };
+
+static inline __attribute__((always_inline)) struct coil__hooks_task *
+coil__hooks_stack(struct coil__hooks_task *self)
+{
+    return self->visited != NULL ? self->visited : self;
+}
 
 static inline void coil__hooks_thread(struct coil__hooks_task *self)
 {
@@ -29,6 +38,7 @@ static inline void coil__hooks_create(struct coil__hooks_task *hooks, void *bott
     (void)bottom;
     (void)size;
     hooks->fiber = __tsan_create_fiber(0);
+    hooks->visited = NULL;
 }
 
 static inline void coil__hooks_destroy(struct coil__hooks_task *hooks)
@@ -43,12 +53,19 @@ static inline __attribute__((always_inline)) void coil__hooks_leave(struct coil_
                                                                     struct coil__hooks_task *to)
 {
     (void)from;
-    __tsan_switch_to_fiber(to->fiber, 0);
+    __tsan_switch_to_fiber(coil__hooks_stack(to)->fiber, 0);
 }
 
 static inline __attribute__((always_inline)) void coil__hooks_enter(struct coil__hooks_task *self)
 {
     (void)self;
+}
+
+static inline __attribute__((always_inline)) void coil__hooks_visit(struct coil__hooks_task *self,
+                                                                    struct coil__hooks_task *stack)
+{
+    self->visited = stack;
+    __tsan_switch_to_fiber(stack->fiber, 0);
 }
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <valgrind/memcheck.h>
 
+enum { COIL__HOOKS_SWITCHES = 0 };
+
 struct coil__hooks_task {
     unsigned stack_id; /* valgrind's name for the stack */
 };
@@ -46,6 +48,17 @@ static inline void coil__hooks_leave(struct coil__hooks_task *from, struct coil_
 static inline void coil__hooks_enter(struct coil__hooks_task *self)
 {
     (void)self;
+}
+
+static inline struct coil__hooks_task *coil__hooks_stack(struct coil__hooks_task *self)
+{
+    return self;
+}
+
+static inline void coil__hooks_visit(struct coil__hooks_task *self, struct coil__hooks_task *stack)
+{
+    (void)self;
+    (void)stack;
 }
 
 #endif

@@ -21,6 +21,11 @@ static const char *current_name(void)
     return sched->current == &sched->loop ? NULL : sched->current->name;
 }
 
+struct coil__exceptions *coil__exceptions_here(void)
+{
+    return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
+}
+
 int coil__sched_open(struct coil__sched *sched, size_t stack_size)
 {
     memset(sched, 0, sizeof(*sched));
@@ -32,8 +37,7 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
     sched->loop.name = "the loop";
     sched->time = coil__clock_now();
     sched->current = &sched->loop;
-    if (__cxa_get_globals != NULL)
-        sched->exceptions = __cxa_get_globals();
+    sched->exceptions = coil__exceptions_here();
     coil__hooks_thread(&sched->loop.hooks);
     coil__panic_who = current_name;
     coil__sched = sched;
@@ -45,6 +49,7 @@ void coil__sched_close(struct coil__sched *sched)
     coil__assert(sched->current == &sched->loop && sched->task_count == 0);
     coil__assert(!coil__sched_has_ready(sched) && sched->loop.in_flight == 0);
     coil__quarantine_drain(&sched->quarantine, &sched->stacks);
+    coil__require(sched->stacks.used_count == 0, "a generator was never closed: coil_gen_close()");
     coil__stacks_close(&sched->stacks);
     coil__hooks_thread_end(&sched->loop.hooks);
     coil__panic_who = NULL;
@@ -88,15 +93,57 @@ void coil__task_entry(struct coil__transfer transfer)
     }
 }
 
+/* Where frames of an earlier context were, another one is about to begin. */
+static void renew(struct coil__stacks *stacks, struct coil_task *task)
+{
+    coil__hooks_destroy(&task->hooks);
+    coil__hooks_create(&task->hooks, coil__stack_bottom(stacks, task),
+                       stacks->slot_size - stacks->guard_size);
+}
+
 void coil__task_prepare(struct coil__sched *sched, struct coil_task *task, size_t copy_size)
 {
     /* A context rests where the last tenant left it, unless room is wanted above it. */
-    if (task->context != NULL && copy_size != 0) {
-        coil__hooks_destroy(&task->hooks);
-        coil__hooks_create(&task->hooks, coil__stack_bottom(&sched->stacks, task),
-                           sched->stacks.slot_size - sched->stacks.guard_size);
-    }
+    if (task->context != NULL)
+        renew(&sched->stacks, task);
     task->context =
         make_fcontext((char *)task - copy_size, coil__stack_size(&sched->stacks, task) - copy_size,
                       coil__task_entry);
+}
+
+struct coil_task *coil__stacks_lend(struct coil__stacks *stacks,
+                                    void (*entry)(struct coil__transfer), const char *name)
+{
+    struct coil_task *stack = coil__stacks_get(stacks);
+    if (stack == NULL)
+        return NULL;
+    if (stack->context != NULL)
+        renew(stacks, stack);
+    stack->context = make_fcontext(stack, coil__stack_size(stacks, stack), entry);
+    stack->state = COIL__TASK_LENT;
+    stack->name = name;
+    stack->scopes_held = 0;
+    return stack;
+}
+
+void coil__stacks_reclaim(struct coil__stacks *stacks, struct coil_task *stack)
+{
+    coil__assert(stack->state == COIL__TASK_LENT);
+    renew(stacks, stack);
+    stack->context = NULL;
+    stack->state = COIL__TASK_IDLE;
+    coil__stacks_put(stacks, stack);
+}
+
+struct coil_task *coil__task_find_lent(const struct coil__sched *sched,
+                                       const struct coil_task *task)
+{
+    const char *frame = __builtin_frame_address(0);
+    const struct coil_task *found;
+    size_t below = (size_t)((const char *)task - frame);
+    if (below < sched->stacks.slot_size)
+        return NULL;
+    if (coil__stacks_find(&sched->stacks, frame, &found) != COIL__STACK_INSIDE)
+        return NULL; /* the program's own: it has switched stacks by itself */
+    return (struct coil_task *)(uintptr_t)found;
 }

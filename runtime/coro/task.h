@@ -26,7 +26,13 @@
 struct coil_future;
 struct coil_scope;
 
-enum coil__task_state { COIL__TASK_IDLE, COIL__TASK_READY, COIL__TASK_RUNNING, COIL__TASK_PARKED };
+enum coil__task_state {
+    COIL__TASK_IDLE,
+    COIL__TASK_READY,
+    COIL__TASK_RUNNING,
+    COIL__TASK_PARKED,
+    COIL__TASK_LENT, /* no coroutine: its stack serves a generator */
+};
 
 /* C++'s caught exceptions and uncaught count: what __cxa_get_globals() points to. */
 struct coil__exceptions {
@@ -59,6 +65,7 @@ struct coil_task {
     struct coil__hooks_task hooks; /* what sanitizers want to know */
     void *locals[COIL_LOCALS];     /* by the number of the key */
     struct coil__origins origins;  /* of its operations in flight */
+    uint32_t scopes_held;          /* of a lent stack: scopes opened on it that are still open */
 };
 
 /* The ready queues of one core, and its stacks. */
@@ -96,6 +103,19 @@ void coil__sched_run(struct coil__sched *sched);
 
 /* The entry of every stack. Never returns. */
 void coil__task_entry(struct coil__transfer transfer);
+
+/* This thread's; NULL without a C++ runtime. */
+struct coil__exceptions *coil__exceptions_here(void);
+
+/* Lends a stack on which `entry` begins when its context is switched to, or NULL without memory;
+ * takes it back, from elsewhere and for good: whatever runs on it never goes on. */
+struct coil_task *coil__stacks_lend(struct coil__stacks *stacks,
+                                    void (*entry)(struct coil__transfer), const char *name);
+void coil__stacks_reclaim(struct coil__stacks *stacks, struct coil_task *stack);
+
+/* The lent stack that the running coroutine `task` is on; NULL when it is on its own. */
+struct coil_task *coil__task_find_lent(const struct coil__sched *sched,
+                                       const struct coil_task *task);
 
 /* The running coroutine. Aborts with a clear line outside of one. */
 static inline struct coil_task *coil__self(void)

@@ -47,6 +47,7 @@ void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_ti
     scope->shielded = false;
     scope->armed = false;
     scope->felt = false;
+    scope->lent = NULL;
     owner->scope = scope;
     arm(scope, deadline);
 }
@@ -56,6 +57,9 @@ void coil_scope_open(struct coil_scope *scope, coil_time deadline)
     struct coil_task *task = coil__self();
     coil__require(scope != task->scope, "coil_scope_open: it is open already");
     coil__scope_open(scope, task, deadline);
+    scope->lent = coil__task_find_lent(coil__sched, task);
+    if (__builtin_expect(scope->lent != NULL, 0))
+        scope->lent->scopes_held++;
 }
 
 /* Scopes whose inside has yet to be cancelled: a list, since the tree may be deep. */
@@ -203,6 +207,8 @@ int coil_scope_close(struct coil_scope *scope, int result)
         coil__task_park(task);
     disarm(scope);
     scope->phase = COIL__SCOPE_CLOSED;
+    if (__builtin_expect(scope->lent != NULL, 0))
+        scope->lent->scopes_held--;
     task->scope = scope->parent;
     task->cancelled = task->scope->cause != COIL__CAUSE_NONE;
     bool eventful = scope->cause != COIL__CAUSE_NONE || scope->error != 0;
