@@ -26,7 +26,8 @@ void expect_refused(const Case &wrong)
 
 TEST(Options, OfEveryExampleAreExplainedByHelp)
 {
-    for (const char *program : {"echo_server", "copy_file", "count_lines"}) {
+    for (const char *program : {"echo_server", "copy_file", "count_lines", "generators",
+                                "scheduler", "tasks", "event_loop"}) {
         Outcome outcome = run_shell(example_command(program, "--help"));
         EXPECT_EQ(0, outcome.status);
         EXPECT_EQ(0u, outcome.output.find("usage: " + std::string(program))) << outcome.output;
@@ -75,4 +76,13 @@ TEST(Options, OfTheFileToolsAreRefusedInOneLineWhenWrong)
              Case{"count_lines", "--lines a", "unrecognized option '--lines'"},
          })
         expect_refused(wrong);
+}
+
+TEST(Options, OfTheLessonsAreRefusedInOneLineWhenWrong)
+{
+    for (const char *program : {"generators", "scheduler", "tasks", "event_loop"}) {
+        expect_refused({program, "--bogus", "unrecognized option '--bogus'"});
+        expect_refused({program, "-x", "invalid option"});
+        expect_refused({program, "more", "unexpected argument \"more\""});
+    }
 }
