@@ -123,7 +123,7 @@ TEST_F(SyncDeathTest, StopsACoroutineThatForgetsAWait)
                      coil_event_wait_start(&wait, &event);
                      return 0;
                  }),
-                 line("future/scope", "a coroutine returned with an operation in flight"));
+                 "a coroutine returned with an operation in flight.*; in coroutine fn of coil_run");
 }
 
 TEST_F(SyncDeathTest, StopsTheUnlockOfARwlockThatTheCallerDoesNotHold)
