@@ -32,9 +32,9 @@ static int manual_scheduling(void)
     COIL_GEN(one, work_twice, "Gen one");
     COIL_GEN(two, work_twice, "Gen two");
     for (int i = 0; i < 2; i++) {
-        void *value = coil_gen_next(&one); /* NULL the second time: then it has ended */
-        value = coil_gen_next(&two);
-        (void)value;
+        void *from_one = coil_gen_next(&one); /* NULL the second time: then it has ended */
+        void *from_two = coil_gen_next(&two);
+        (void)from_one, (void)from_two;
     }
     int err = coil_gen_close(&one);
     return err < 0 ? err : coil_gen_close(&two);
