@@ -599,7 +599,8 @@ TEST_F(ChanDeathTest, StopsACoroutineThatForgetsASend)
                      coil_chan_send_start(&send, &chan, "1234");
                      return 0;
                  }),
-                 "a coroutine returned with an operation in flight.*; in coroutine fn of coil_run");
+                 "a coroutine returned with an operation in flight(: channel, to send, started at "
+                 ".*:[0-9]+)?; in coroutine fn of coil_run");
 }
 
 TEST_F(ChanDeathTest, StopsCallsFromOutsideOfCoroutines)

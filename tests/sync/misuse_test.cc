@@ -123,7 +123,8 @@ TEST_F(SyncDeathTest, StopsACoroutineThatForgetsAWait)
                      coil_event_wait_start(&wait, &event);
                      return 0;
                  }),
-                 "a coroutine returned with an operation in flight.*; in coroutine fn of coil_run");
+                 "a coroutine returned with an operation in flight(: event, started at "
+                 ".*:[0-9]+)?; in coroutine fn of coil_run");
 }
 
 TEST_F(SyncDeathTest, StopsTheUnlockOfARwlockThatTheCallerDoesNotHold)
