@@ -317,7 +317,7 @@ static void run_windows(struct harness *harness, const struct point *point,
         .metrics = metrics,
         .metric_count = metric_count,
         .window_ms = 500,
-        .quick_window_ms = point->user_time ? 120 : 50,
+        .quick_window_ms = point->user_time ? 60 : 25,
         .two_cpus = harness->placement.load_cpu >= 0,
     };
     bool spin = point->connections == 1;

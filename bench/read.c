@@ -318,7 +318,7 @@ static void measure_device(struct harness *harness, int file, size_t size)
         char name[NAME_SIZE];
         snprintf(name, sizeof(name), "O_DIRECT, %u in flight", depths[i]);
         /* It takes a quarter of a second to start. */
-        bool fio = !harness->quick || depths[i] == 32;
+        bool fio = !harness->quick;
         harness_case(harness, &(struct bench_case){
                                   .name = name,
                                   .metrics = metrics,
@@ -327,7 +327,7 @@ static void measure_device(struct harness *harness, int file, size_t size)
                                   .subject_count = fio ? subject_count : subject_count - 1,
                                   .point = &point,
                                   .window_ms = 300,
-                                  .quick_window_ms = 50,
+                                  .quick_window_ms = 30,
                               });
     }
     if (direct >= 0)

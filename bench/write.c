@@ -214,7 +214,7 @@ int main(int argc, char **argv)
         .subject_count = 4,
         .point = &append,
         .window_ms = 300,
-        .quick_window_ms = 80,
+        .quick_window_ms = 50,
     };
     harness_case(&harness, &bench_case);
     bench_case.name = "overwrite and fdatasync";
