@@ -71,8 +71,10 @@ struct coil_waiting {
     int64_t result; /* what it will have been when its turn comes */
 };
 
-/* private: what a poll waits for */
-struct coil_poll_wait {
+/* private: an entry of the ring */
+struct coil_entry {
+    struct coil_link cancelling; /* those in flight that were asked to stop */
+    /* what a poll waits for */
     int32_t fd;
     uint32_t closes; /* of the number, when it began */
     uint32_t told;   /* the events that end it */
@@ -94,7 +96,7 @@ struct coil_future {
         struct coil_child child;
         struct coil_link waits_for_promise;
         struct coil_waiting waiting;
-        struct coil_poll_wait poll;
+        struct coil_entry entry;
     };
 };
 

@@ -186,6 +186,8 @@ static void wait_for_events(struct coil__core *core)
         return;
     if (!coil__mailbox_sleep(&core->mailbox))
         return;
+    /* Looking out may have armed one: to ask again what a cancel has missed. */
+    deadline = coil__timers_next(&core->timers);
     if (is_quiet(core))
         sleep_quietly(core, deadline);
     else

@@ -111,18 +111,18 @@ static void poll_on(struct coil_future *future)
     struct coil__ring *ring = coil__ring_here;
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     ring->in_flight++;
-    io_uring_prep_poll_multishot(sqe, future->poll.fd, future->poll.told);
+    io_uring_prep_poll_multishot(sqe, future->entry.fd, future->entry.told);
     coil__op_fire_events(sqe, future);
 }
 
 static void poll_event(struct coil_future *future, int32_t result, uint32_t flags)
 {
-    struct coil_poll_wait *poll = &future->poll;
+    struct coil_entry *poll = &future->entry;
     bool more = (flags & IORING_CQE_F_MORE) != 0;
     if (poll->seen == 0 && result > 0) {
         poll->seen = (int32_t)((uint32_t)result & poll->told);
         if (poll->seen != 0 && more)
-            coil__op_cancel(future);
+            coil_future_cancel(future); /* once: also when somebody has asked already */
     }
     if (more)
         return;
@@ -146,9 +146,9 @@ void coil_poll_start(struct coil_future *future, int fd, short events)
     if (sqe == NULL)
         return;
     uint32_t always = POLLERR | POLLHUP | POLLNVAL; /* what poll(2) tells unasked */
-    future->poll = (struct coil_poll_wait){
+    future->entry = (struct coil_entry){
         .fd = fd, .closes = coil__op_closes(fd), .told = (unsigned short)events | always};
-    io_uring_prep_poll_add(sqe, fd, future->poll.told);
+    io_uring_prep_poll_add(sqe, fd, future->entry.told);
     coil__op_fire_events(sqe, future);
 }
 

@@ -2,15 +2,83 @@
 /* What all drivers share: submitting, and handing completions to their futures. */
 #include "ring/ring.h"
 
+#include "ring/op.h"
+#include "future/timers.h"
+#include "base/clock.h"
+
 #include <string.h>
 
+static const int64_t ask_again_min = COIL_MSEC;
+static const int64_t ask_again_max = 128 * COIL_MSEC;
+
 __thread struct coil__ring *coil__ring_here;
+
+static void ask_to_stop(struct coil__ring *ring, struct coil_future *future)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    coil__ring_push(ring, sqe, COIL__TAG_MISSED);
+}
+
+void coil__op_cancel(struct coil_future *future)
+{
+    struct coil__ring *ring = coil__ring_here;
+    coil__list_append(&ring->cancelling, &future->entry.cancelling);
+    ask_to_stop(ring, future);
+}
+
+/* Some may end on the way, when the full SQ has to be flushed: hence from list to list. */
+static void ask_again(struct coil_timer *timer)
+{
+    struct coil__ring *ring = coil__container_of(timer, struct coil__ring, ask_again);
+    struct coil_link *link;
+    struct coil_link rest;
+    ring->asking_again = false;
+    coil__list_init(&rest);
+    coil__list_splice(&rest, &ring->cancelling);
+    while ((link = coil__list_pop(&rest)) != NULL) { /* ends: each is asked once */
+        coil__list_append(&ring->cancelling, link);
+        ask_to_stop(ring, coil__container_of(link, struct coil_future, entry.cancelling));
+    }
+}
+
+static __attribute__((cold, noinline)) void plan_to_ask_again(struct coil__ring *ring)
+{
+    ring->missed = false;
+    if (coil__list_empty(&ring->cancelling) || ring->asking_again)
+        return;
+    ring->asking_again = true;
+    ring->ask_again.deadline = coil__clock_now() + ring->ask_again_pause;
+    coil__timers_arm(coil__timers_here, &ring->ask_again);
+    if (ring->ask_again_pause < ask_again_max)
+        ring->ask_again_pause *= 2;
+}
+
+/* An operation that was cancelled has ended, in whichever way. */
+static __attribute__((cold, noinline)) void forget_cancel(struct coil__ring *ring,
+                                                          struct coil_future *future)
+{
+    if (future->kind->cancel != coil__op_cancel)
+        return;
+    coil__list_remove(&future->entry.cancelling);
+    if (!coil__list_empty(&ring->cancelling))
+        return;
+    ring->ask_again_pause = ask_again_min;
+    if (ring->asking_again)
+        coil__timers_disarm(coil__timers_here, &ring->ask_again);
+    ring->asking_again = false;
+}
 
 int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *driver,
                     const struct coil__ring_options *options)
 {
     memset(ring, 0, sizeof(*ring));
     ring->driver = driver;
+    coil__list_init(&ring->cancelling);
+    ring->ask_again.expire = ask_again;
+    ring->ask_again_pause = ask_again_min;
     int err = driver->open(ring, options);
     if (err < 0)
         return err;
@@ -54,23 +122,30 @@ static __attribute__((cold)) void hear_bell(struct coil__ring *ring)
 }
 
 /* A completion that is not simply the end of one operation. Returns whether it ends one. */
-static bool take_event(const struct io_uring_cqe *cqe)
+static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
 {
-    if (cqe->user_data == COIL__TAG_BELL)
-        hear_bell(coil__ring_here);
-    if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT)
+    if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT) {
+        if (cqe->user_data == COIL__TAG_BELL)
+            hear_bell(ring);
+        ring->missed |= cqe->user_data == COIL__TAG_MISSED;
         return false; /* a wake has done its work by ending the wait */
+    }
     struct coil_future *future = future_of(cqe);
+    bool ends = (cqe->flags & IORING_CQE_F_MORE) == 0;
+    if (ends && future->state == COIL__FUTURE_CANCELLING)
+        forget_cancel(ring, future);
     future->kind->event(future, cqe->res, cqe->flags);
-    return (cqe->flags & IORING_CQE_F_MORE) == 0;
+    return ends;
 }
 
 /* Hands over one completion. Returns how many operations it ends: 0 or 1. */
-static inline unsigned take(const struct io_uring_cqe *cqe)
+static inline unsigned take(struct coil__ring *ring, const struct io_uring_cqe *cqe)
 {
     if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0))
-        return take_event(cqe);
+        return take_event(ring, cqe);
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
+    if (__builtin_expect(future->state == COIL__FUTURE_CANCELLING, 0))
+        forget_cancel(ring, future);
     coil__future_complete(future, coil__op_result(future, cqe->res));
     return 1;
 }
@@ -88,11 +163,13 @@ void coil__ring_reap(struct coil__ring *ring)
         return;
     ring->reaping = true;
     for (; head != tail; head++)
-        ended += take(&cqes[head & mask]);
+        ended += take(ring, &cqes[head & mask]);
     ring->reaping = false;
     ring->in_flight -= ended;
     /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
     io_uring_smp_store_release(cq->khead, head);
+    if (__builtin_expect(ring->missed, 0))
+        plan_to_ask_again(ring);
 }
 
 /*
@@ -126,13 +203,4 @@ void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline
         lost(ring, err);
     coil__sched->loop_due = false;
     coil__ring_reap(ring);
-}
-
-void coil__op_cancel(struct coil_future *future)
-{
-    struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
-    uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
-    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
-    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
 }

@@ -75,15 +75,27 @@ enum coil__tag {
     COIL__TAG_WAKE = 3,   /* another core rang: look at the mailbox */
     COIL__TAG_MASK = 3,
     COIL__TAG_BELL = COIL__TAG_WAKE | 4, /* a wake by the bell: it has to be armed again */
+
+    /* A cancel, whose success is silent: it has found nothing to stop, or only told a worker to. */
+    COIL__TAG_MISSED = COIL__TAG_IGNORE | 4,
 };
 
 struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
-    unsigned sq_limit;    /* SQ entries */
-    unsigned full_at;     /* the SQ's tail when it may be full: as of the last look at its head */
-    bool reaping;         /* coil__ring_reap() is on its way through the CQ */
-    unsigned in_flight;   /* futures whose final completion is to come */
+    unsigned sq_limit;  /* SQ entries */
+    unsigned full_at;   /* the SQ's tail when it may be full: as of the last look at its head */
+    bool reaping;       /* coil__ring_reap() is on its way through the CQ */
+    unsigned in_flight; /* futures whose final completion is to come */
+
+    /* Operations in flight that were asked to stop. The kernel finds none that it is just moving
+     * between its queues, so when a cancel has missed, all that are still there are asked again. */
+    struct coil_link cancelling;
+    bool missed;             /* since the last look */
+    bool asking_again;       /* `ask_again` is armed */
+    int64_t ask_again_pause; /* grows with each time in a row */
+    struct coil_timer ask_again;
+
     unsigned enter_flags; /* kernel driver: flags of every enter */
     bool flags_tell;      /* IORING_SQ_TASKRUN tells when there is work: else always enter */
     bool has_bind;        /* IORING_OP_BIND and LISTEN */
