@@ -84,7 +84,7 @@ ssize_t coil_read_all(int fd, void *buf, size_t len)
     while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_read(fd, (char *)buf + done, len - done);
         if (n < 0)
-            return n;
+            return coil__op_outcome(done, n);
         if (n == 0)
             break;
         done += (size_t)n;
@@ -98,7 +98,7 @@ ssize_t coil_write_all(int fd, const void *buf, size_t len)
     while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_write(fd, (const char *)buf + done, len - done);
         if (n <= 0)
-            return n < 0 ? n : -EIO;
+            return n < 0 ? coil__op_outcome(done, n) : -EIO;
         done += (size_t)n;
     }
     return (ssize_t)done;

@@ -104,7 +104,7 @@ ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
     while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
         if (n < 0)
-            return n;
+            return coil__op_outcome(done, n);
         if (n == 0)
             break;
         done += (size_t)n;
@@ -118,7 +118,7 @@ ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
     while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_pwrite(fd, (const char *)buf + done, len - done, offset + (off_t)done);
         if (n <= 0)
-            return n < 0 ? n : -EIO;
+            return n < 0 ? coil__op_outcome(done, n) : -EIO;
         done += (size_t)n;
     }
     return (ssize_t)done;

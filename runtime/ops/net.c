@@ -193,7 +193,7 @@ ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
     while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);
         if (n < 0)
-            return n;
+            return coil__op_outcome(done, n);
         if (n == 0)
             break;
         done += (size_t)n;
@@ -209,7 +209,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
         coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
         ssize_t n = coil__await(&future);
         if (n < 0)
-            return n;
+            return coil__op_outcome(done, n);
         done += (size_t)n;
     } while (done < len);
     return (ssize_t)done;

@@ -15,6 +15,12 @@ static inline unsigned coil__op_length(size_t len)
     return len < COIL__LENGTH_MAX ? (unsigned)len : COIL__LENGTH_MAX;
 }
 
+/* What several steps come to when one has failed: what moved wins over a cancellation. */
+static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
+{
+    return err == -ECANCELED && done > 0 ? (ssize_t)done : err;
+}
+
 /* How often coil_close() was called for that number on this core. Another count later means that by
  * then the number may be another file's. */
 static inline uint32_t coil__op_closes(int fd)
