@@ -401,11 +401,17 @@ TEST_F(DeadlockDeathTest, StopsWhoWaitsOnAfterTheEndOfTheFunction)
 {
     EXPECT_DEATH(run(
                      [] {
-                         static Body body = [] { return wait_in_a_shield(); };
+                         static coil_promise running;
+                         static Body body = [] {
+                             EXPECT_EQ(0, coil_promise_set(&running, 0));
+                             return wait_in_a_shield();
+                         };
+                         coil_promise_init(&running);
                          COIL_SCOPE(scope, COIL_FOREVER);
                          static coil_future left;
                          coil_call_start(&left, 1, call_body, &body);
-                         EXPECT_EQ(0, coil_sleep(kSoon));
+                         /* A call that is cancelled before it has begun never does. */
+                         EXPECT_EQ(0, coil_promise_wait(&running));
                          coil_future_cancel(&left);
                          return int(coil_await(&left));
                      },
