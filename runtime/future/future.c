@@ -101,10 +101,11 @@ ssize_t coil_await_until(struct coil_future *future, coil_time deadline)
     return limit.passed && result == -ECANCELED ? -ETIMEDOUT : result;
 }
 
-/* Stands for the wait itself, which is what cancellation ends; the operations go on. */
+/* Stands for the wait itself, which is what cancellation ends; the operations go on. One of them
+ * may yet be done before the waiter runs: then nothing was stopped. */
 static void any_cancel(struct coil_future *any)
 {
-    coil__future_complete(any, -ECANCELED);
+    coil__future_complete(any, 0);
 }
 
 static const struct coil_future_kind any_kind = {.name = "any of several", .cancel = any_cancel};
@@ -120,14 +121,14 @@ static int first_done(struct coil_future *const futures[], size_t count)
     return -1;
 }
 
-int coil__future_wait_one(struct coil_future *const futures[], size_t count)
+void coil__future_wait_one(struct coil_future *const futures[], size_t count)
 {
     struct coil_task *task = coil__self();
     struct coil_future any;
     for (size_t i = 0; i < count; i++)
         require_no_waiter(futures[i]);
     if (!coil__future_begin(&any, &any_kind))
-        return -ECANCELED;
+        return;
     for (size_t i = 0; i < count; i++) {
         if (coil__future_busy(futures[i]))
             futures[i]->waiter = task;
@@ -142,18 +143,17 @@ int coil__future_wait_one(struct coil_future *const futures[], size_t count)
     }
     if (any.state != COIL__FUTURE_DONE)
         coil__future_complete(&any, 0);
-    return (int)any.result;
 }
 
 int coil_await_any(struct coil_future *const futures[], size_t count)
 {
-    (void)coil__self(); /* also when one is done */
+    struct coil_task *task = coil__self(); /* also when one is done */
     int index = first_done(futures, count);
     if (index >= 0)
         return index;
-    int err = coil__future_wait_one(futures, count);
+    coil__future_wait_one(futures, count);
     index = first_done(futures, count); /* a result goes before a cancellation */
-    return index >= 0 ? index : err;
+    return index >= 0 ? index : coil__future_refuse(task);
 }
 
 int coil_await_all(struct coil_future *const futures[], size_t count)
@@ -167,6 +167,8 @@ int coil_await_all(struct coil_future *const futures[], size_t count)
             coil_future_cancel(futures[later]);
     }
     for (size_t i = 0; i < count; i++) {
+        if (futures[i]->result == -ECANCELED && task->cancelled)
+            return coil__future_refuse(task); /* it may have been stopped while nobody waited */
         if (futures[i]->result < 0)
             return (int)futures[i]->result;
     }

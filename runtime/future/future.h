@@ -102,9 +102,9 @@ static inline void coil__future_complete(struct coil_future *future, int64_t res
         coil__task_wake(future->waiter);
 }
 
-/* Waits until one of those in flight is done. Returns -ECANCELED, with all of them still in flight,
- * when the scope is cancelled; 0 otherwise. */
-int coil__future_wait_one(struct coil_future *const futures[], size_t count);
+/* Waits until one of those in flight is done. When the scope is cancelled, all of them still are in
+ * flight: the caller looks, and refuses when it finds none done. */
+void coil__future_wait_one(struct coil_future *const futures[], size_t count);
 
 /* Waits until done, whatever happens to the scope: cancellation passes the wait by. */
 void coil__future_wait_uncancellable(struct coil_future *future);

@@ -31,15 +31,15 @@ static bool any_busy(struct coil_future *const futures[], size_t count)
 
 int coil_await_next(struct coil_future *const futures[], size_t count)
 {
-    (void)coil__self(); /* also when one is done */
+    struct coil_task *task = coil__self(); /* also when one is done */
     int first = first_of(futures, count, false);
     if (first >= 0)
         return first;
     if (!any_busy(futures, count))
         return -ENOENT;
-    int err = coil__future_wait_one(futures, count);
+    coil__future_wait_one(futures, count);
     first = first_of(futures, count, false);
-    return first >= 0 ? first : err;
+    return first >= 0 ? first : coil__future_refuse(task);
 }
 
 /* Cancels all at once, before it waits for the first of them. */
@@ -55,14 +55,21 @@ static void stop_all(struct coil_future *const futures[], size_t count)
 
 int coil_await_race(struct coil_future *const futures[], size_t count)
 {
-    int result = coil_await_any(futures, count);
+    struct coil_task *task = coil__self();
+    for (size_t i = 0; i < count; i++)
+        coil__require(futures[i]->state != COIL__FUTURE_IDLE,
+                      "coil_await_race: a future was never started");
     int winner = first_of(futures, count, false);
+    if (winner < 0) {
+        coil__future_wait_one(futures, count);
+        winner = first_of(futures, count, false);
+    }
     stop_all(futures, count);
-    if (result < 0)
+    if (winner < 0) /* cancelled, and yet one of them may have withstood that */
         winner = first_of(futures, count, true);
     for (size_t i = 0; i < count; i++) {
         if ((int)i != winner)
             coil_future_drop(futures[i]);
     }
-    return winner >= 0 ? winner : -ECANCELED;
+    return winner >= 0 ? winner : coil__future_refuse(task);
 }

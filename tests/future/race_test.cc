@@ -270,7 +270,7 @@ TEST_F(RaceDeathTest, StopsARaceWithAFutureThatWasNeverStarted)
                      coil_sleep_start(many[1], kMuchLater);
                      return many.race();
                  }),
-                 "coil_await_any: a future was never started; in coroutine fn of coil_run");
+                 "coil_await_race: a future was never started; in coroutine fn of coil_run");
 }
 
 TEST_F(RaceDeathTest, StopsTwoCoroutinesThatWaitForTheNextOfTheSame)
