@@ -81,6 +81,8 @@ void coil_acceptor_open(struct coil_acceptor *acceptor, int fd, int flags)
 /* Waits for completions of the armed accept. */
 static void wait_for_event(struct coil_acceptor *acceptor, struct coil_task *task)
 {
+    coil__require(acceptor->future.waiter == NULL,
+                  "coil_acceptor_next: another coroutine waits for a connection");
     acceptor->future.waiter = task;
     task->waits_on = &acceptor->future;
     if (coil__future_busy(&acceptor->future))

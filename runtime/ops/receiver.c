@@ -235,6 +235,8 @@ void coil_receiver_open(struct coil_receiver *receiver, int fd)
 /* Waits for the next completion of what is armed; returns also when the scope is cancelled. */
 static inline void wait_for_event(struct coil_receiver *receiver, struct coil_task *task)
 {
+    coil__require(receiver->future.waiter == NULL,
+                  "coil_receiver_next: another coroutine waits for data");
     receiver->future.waiter = task;
     task->waits_on = &receiver->future;
     coil__task_park(task);
@@ -315,21 +317,21 @@ static const struct coil_future_kind reply_kind = {
 
 int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
 {
-    (void)coil__self(); /* outside of a coroutine there may be no core either */
+    struct coil_task *task = coil__self(); /* outside of a coroutine there may be no core either */
     struct coil__buffers *buffers = coil__core_here->buffers;
+    uint16_t id = buffers != NULL ? coil__buffers_id(buffers, data) : COIL__BUFFER_NONE;
+    coil__require(id != COIL__BUFFER_NONE && buffers->table[id].out,
+                  "coil_receiver_reply: not a lent buffer of this core, or released already");
     if (coil__future_busy(&receiver->reply))
         coil__future_wait(&receiver->reply);
-    uint16_t id = coil__buffers_id(buffers, data);
     int err = receiver->state == ENDED && receiver->error < 0 ? receiver->error : 0;
-    struct io_uring_sqe *sqe = NULL;
-    if (err == 0) {
-        sqe = coil__op_begin(&receiver->reply, &reply_kind);
-        err = sqe == NULL ? -ECANCELED : 0;
-    }
+    if (task->cancelled)
+        err = coil__future_refuse(task);
     if (err < 0) {
         coil__buffers_release(buffers, id);
         return err;
     }
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->reply, &reply_kind);
     receiver->reply_id = id;
     receiver->reply_data = data;
     receiver->reply_left = coil__op_length(len);
