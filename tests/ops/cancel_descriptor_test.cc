@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling what makes descriptors: they are delivered, or closed, or were never made. */
-#include "ops/race.h"
+#include "ops/cancel.h"
 
+#include <coil/fd.h>
 #include <coil/file.h>
 #include <coil/net.h>
 #include <support/process.h>
-#include <sys/un.h>
 
 namespace {
 
 using namespace coil_test;
 
-constexpr int kRounds = 2000;
-
 /* One connection a round comes to a listener; the operation takes it, or it stays in the queue. */
-class Accepting : public Race {
+class Accepting : public Operation {
 public:
     Accepting() { may_drop = true; }
 
@@ -61,17 +59,8 @@ private:
     socklen_t from_len_;
 };
 
-TEST(CancelledAccept, LeavesTheConnectionInTheQueueOrDeliversIt)
-{
-    EXPECT_EQ(0, run([] {
-                  Accepting race;
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
 /* As above, but the multishot accept goes on for some rounds after a cancellation. */
-class Acceptor : public Race {
+class Acceptor : public Operation {
 public:
     Acceptor()
     {
@@ -81,7 +70,6 @@ public:
 
     ~Acceptor() override { coil_acceptor_close(&acceptor_); }
 
-    void start(coil_future *) override {}
     ssize_t call() override { return coil_acceptor_next(&acceptor_); }
     void complete() override { peer_ = connect_to(address_of(listener_)); }
 
@@ -110,23 +98,13 @@ private:
     coil_acceptor acceptor_ = {};
 };
 
-TEST(CancelledAcceptor, LosesNoConnection)
-{
-    EXPECT_EQ(0, run([] {
-                  Acceptor race;
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
 /* A file that is made by opening it: the kernel does that on a thread of its own. */
-class Opening : public Race {
+class Opening : public Operation {
 public:
     Opening()
     {
         may_drop = true;
         has_peer = false;
-        span_ns = 60 * COIL_USEC;
     }
 
     void begin() override { unlink(path_.c_str()); }
@@ -149,24 +127,12 @@ private:
     std::string path_ = folder_.path("file");
 };
 
-TEST(CancelledOpen, GivesADescriptorOrMakesNoFile)
-{
-    EXPECT_EQ(0, run([] {
-                  Opening race;
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
-/* The kernel makes a socket at once, so only a cancelled scope is faster. */
-class MakingSocket : public Race {
+class MakingSocket : public Operation {
 public:
     MakingSocket()
     {
         may_drop = true;
         has_peer = false;
-        may_be_cancelled = false;
-        span_ns = 5 * COIL_USEC;
     }
 
     void start(coil_future *future) override { coil_socket_start(future, AF_INET, SOCK_STREAM, 0); }
@@ -180,59 +146,172 @@ public:
     }
 };
 
-TEST(CancelledSocket, LeavesNoDescriptor)
-{
-    EXPECT_EQ(0, run([] {
-                  MakingSocket race;
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
 /* To a listener whose queue is full until the peer takes one connection out. */
-class Connecting : public Race {
+class Connecting : public Operation {
 public:
-    Connecting()
-    {
-        addr_.sun_family = AF_UNIX;
-        strcpy(addr_.sun_path, folder_.path("socket").c_str());
-        EXPECT_EQ(0, bind(listener_, address(), sizeof(addr_)));
-        EXPECT_EQ(0, listen(listener_, 0));
-        EXPECT_EQ(0, connect(first_, address(), sizeof(addr_)));
-    }
+    /* A worker of the kernel's waits for the room: before it does, no cancel finds it. */
+    Connecting() { lead_ns = 150 * COIL_USEC; }
 
-    void begin() override { mine_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+    void begin() override { mine_.reset(listener_.socket()); }
     void start(coil_future *future) override
     {
-        coil_connect_start(future, mine_, address(), sizeof(addr_));
+        coil_connect_start(future, mine_, listener_.addr(), listener_.len());
     }
-    ssize_t call() override { return coil_connect(mine_, address(), sizeof(addr_)); }
+    ssize_t call() override { return coil_connect(mine_, listener_.addr(), listener_.len()); }
     void complete() override { Fd(accept(listener_, nullptr, nullptr)); }
 
     void end(ssize_t result) override
     {
         ASSERT_TRUE(result == 0 || result == -ECANCELED);
         ASSERT_EQ(result == 0, holds(listener_, POLLIN)) << "it is in the queue if it says so";
-        ASSERT_TRUE(result == 0 || connect(mine_, address(), sizeof(addr_)) == 0);
+        ASSERT_TRUE(result == 0 || connect(mine_, listener_.addr(), listener_.len()) == 0);
         first_ = std::move(mine_);
     }
 
 private:
-    const sockaddr *address() const { return reinterpret_cast<const sockaddr *>(&addr_); }
-
-    TempDir folder_;
-    sockaddr_un addr_ = {};
-    Fd listener_{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    Fd first_{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)}, mine_;
+    UnixListener listener_;
+    Fd first_{listener_.connect()}, mine_;
 };
 
-TEST(CancelledConnect, IsConnectedOrNot)
-{
-    EXPECT_EQ(0, run([] {
-                  Connecting race;
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
+/* A listening socket is made of a fresh one. */
+class Listening : public Operation {
+public:
+    Listening()
+    {
+        may_drop = true;
+        has_peer = false;
+    }
+
+    void begin() override
+    {
+        sockaddr_in addr = loopback();
+        fd_.reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        EXPECT_EQ(0, bind(fd_, as_sockaddr(addr), sizeof(addr)));
+    }
+    void start(coil_future *future) override { coil_listen_start(future, fd_, 5); }
+    ssize_t call() override { return coil_listen(fd_, 5); }
+
+    void end(ssize_t result) override
+    {
+        int listens = -1;
+        socklen_t len = sizeof(listens);
+        ASSERT_TRUE(result == 0 || result == -ECANCELED);
+        ASSERT_EQ(0, getsockopt(fd_, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len));
+        ASSERT_EQ(result == 0, listens == 1);
+        fd_.reset(-1);
+    }
+    void end_dropped() override { fd_.reset(-1); }
+
+private:
+    Fd fd_;
+};
+
+class Binding : public Operation {
+public:
+    Binding()
+    {
+        may_drop = true;
+        has_peer = false;
+    }
+
+    void begin() override { fd_.reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+    void start(coil_future *future) override
+    {
+        coil_bind_start(future, fd_, as_sockaddr(addr_), sizeof(addr_));
+    }
+    ssize_t call() override { return coil_bind(fd_, as_sockaddr(addr_), sizeof(addr_)); }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 0 || result == -ECANCELED);
+        ASSERT_EQ(result == 0, address_of(fd_).sin_port != 0);
+        fd_.reset(-1);
+    }
+    void end_dropped() override { fd_.reset(-1); }
+
+private:
+    sockaddr_in addr_ = loopback();
+    Fd fd_;
+};
+
+/* Of several steps: what the first ones made is closed when a later one is refused. */
+class TcpListening : public Operation {
+public:
+    TcpListening() { has_future = has_peer = false; }
+
+    ssize_t call() override
+    {
+        sockaddr_in addr = loopback();
+        return coil_tcp_listen(as_sockaddr(addr), sizeof(addr), 5);
+    }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result >= 0 || result == -ECANCELED);
+        Fd listener(int(result >= 0 ? result : -1));
+        if (result >= 0)
+            Fd(connect_to(address_of(listener)));
+    }
+};
+
+class Shutting : public Operation {
+public:
+    Shutting() { has_peer = false; }
+
+    void begin() override { pair_ = make_socketpair(); }
+    void start(coil_future *future) override { coil_shutdown_start(future, pair_.left, SHUT_WR); }
+    ssize_t call() override { return coil_shutdown(pair_.left, SHUT_WR); }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 0 || result == -ECANCELED);
+        ASSERT_EQ(result == 0, holds(pair_.right, POLLIN)) << "the end of the stream";
+        pair_ = Pair();
+    }
+
+private:
+    Pair pair_;
+};
+
+class Closing : public Operation {
+public:
+    Closing()
+    {
+        may_drop = true;
+        has_peer = false;
+    }
+
+    void begin() override { fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC); }
+    void start(coil_future *future) override { coil_close_start(future, fd_); }
+    ssize_t call() override { return coil_close(fd_); }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_EQ(0, result);
+        end_dropped();
+    }
+    void end_dropped() override { ASSERT_EQ(-1, fcntl(fd_, F_GETFD)); }
+
+private:
+    int fd_ = -1;
+};
+
+constexpr const char *kAtOnce = "the kernel does it while it takes the entry";
+constexpr const char *kCleanup = "cleanup must not be stopped";
+
+const CancelRow kRows[] = {
+    /* call                before    in flight racing    after */
+    {"coil_accept", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Accepting>},
+    {"coil_acceptor_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Acceptor>},
+    {"coil_open", REFUSED, EITHER, EITHER, HAPPENED, "", make<Opening>},
+    {"coil_socket", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<MakingSocket>},
+    {"coil_connect", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Connecting>},
+    {"coil_bind", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Binding>},
+    {"coil_listen", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Listening>},
+    {"coil_tcp_listen", REFUSED, STOPPED, EITHER, HAPPENED, "", make<TcpListening>},
+    {"coil_shutdown", REFUSED, EITHER, EITHER, HAPPENED, "", make<Shutting>},
+    {"coil_close", HAPPENED, HAPPENED, HAPPENED, HAPPENED, kCleanup, make<Closing>},
+};
+INSTANTIATE_TEST_SUITE_P(Descriptor, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
 
 } // namespace

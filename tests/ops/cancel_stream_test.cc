@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling what moves bytes: they are delivered, or they did not move. */
-#include "ops/race.h"
+#include "ops/cancel.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -9,8 +9,6 @@
 namespace {
 
 using namespace coil_test;
-
-constexpr int kRounds = 2000;
 
 /* What an operation is given: one piece of memory, in each of the forms they come in. */
 struct Args {
@@ -36,56 +34,66 @@ struct Args {
 };
 
 struct StreamOp {
-    const char *name;
-    bool on_pipe;
+    bool on_pipe, all; /* all: it goes on until it has moved all that was asked for */
     void (*start)(coil_future *, Args &);
     ssize_t (*call)(Args &);
 };
 
-/* Pieces of 1 to 64 bytes come in; each is taken by the operation, or by us after it. */
-class Incoming : public Race {
+/* Pieces of 1 to 64 bytes come in; each is taken by the operation, or by us after it. One that
+ * wants all has got a part of it already when it begins to wait. */
+class Incoming : public Operation {
 public:
     explicit Incoming(const StreamOp &op)
         : op_(op), pair_(op.on_pipe ? make_pipe() : make_socketpair())
-    {}
+    {
+        has_future = op.start != nullptr;
+    }
 
     void begin() override
     {
         sending_ = 1 + pick(64);
+        size_t early = op_.all ? 1 + pick(32) : 0;
         buffer_.wipe();
-        args_.set(pair_.left, buffer_.data(), buffer_.size());
+        args_.set(pair_.left, buffer_.data(), op_.all ? early + sending_ : buffer_.size());
+        if (early > 0)
+            send_piece(early);
     }
 
     void start(coil_future *future) override { op_.start(future, args_); }
     ssize_t call() override { return op_.call(args_); }
-
-    void complete() override
+    void complete() override { send_piece(sending_); }
+    bool was_stopped(ssize_t result) const override
     {
-        std::string bytes = pattern(sent_, sending_);
-        EXPECT_EQ(ssize_t(sending_), write(pair_.right, bytes.data(), bytes.size()));
-        sent_ += sending_;
+        return result < (op_.all ? ssize_t(args_.len) : 0);
     }
 
     void end(ssize_t result) override
     {
         size_t got = result > 0 ? size_t(result) : 0;
         ASSERT_TRUE(result > 0 || result == -ECANCELED);
-        ASSERT_EQ(pattern(received_, got), buffer_.text(got));
+        ASSERT_TRUE(pattern(received_, got) == buffer_.text(got));
         received_ += got;
         take_rest();
         EXPECT_TRUE(buffer_.untouched_but(got)) << "the kernel wrote after it let go";
     }
 
 private:
+    void send_piece(size_t len)
+    {
+        std::string bytes = pattern(sent_, len);
+        EXPECT_EQ(ssize_t(len), write(pair_.right, bytes.data(), len));
+        sent_ += len;
+    }
+
     void take_rest()
     {
-        char rest[64];
+        char rest[96];
         size_t missing = size_t(sent_ - received_);
-        ASSERT_EQ(missing, bytes_waiting(pair_.left));
+        ASSERT_EQ(missing, bytes_waiting(pair_.left)) << "a byte was lost";
         if (missing == 0)
             return;
         ASSERT_EQ(ssize_t(missing), read(pair_.left, rest, sizeof(rest)));
-        ASSERT_EQ(pattern(received_, missing), std::string(rest, missing));
+        ASSERT_TRUE(pattern(received_, missing) == std::string(rest, missing));
         received_ = sent_;
     }
 
@@ -97,28 +105,38 @@ private:
     size_t sending_ = 0;
 };
 
-/* The other side is full until the peer empties it. What it gets is what the results say. */
-class Outgoing : public Race {
+/* The other side is full until the peer empties it; one that wants to move all fills it itself.
+ * What comes out is what the results say. */
+class Outgoing : public Operation {
 public:
     explicit Outgoing(const StreamOp &op)
         : op_(op), pair_(op.on_pipe ? make_pipe(4096) : make_socketpair())
     {
-        if (op.on_pipe)
-            return;
-        std::swap(pair_.left, pair_.right); /* as with a pipe, we write to the right one */
-        shrink_buffer(pair_.right, SO_SNDBUF, 4096);
+        has_future = op.start != nullptr;
+        if (!op.on_pipe) {
+            std::swap(pair_.left, pair_.right); /* as with a pipe, we write to the right one */
+            shrink_buffer(pair_.right, SO_SNDBUF, 4096);
+        }
+        capacity_ = write_at_once(64 << 10);
+        drain();
     }
 
     void begin() override
     {
-        fill();
-        text_ = pattern(sent_, op_.on_pipe ? 1 + pick(4096) : 1 + pick(16384));
-        args_.set(pair_.right, text_.data(), text_.size());
+        if (!op_.all)
+            fill();
+        size_t len = 1 + (op_.all ? capacity_ + pick(capacity_ / 4) : pick(capacity_));
+        text_ = pattern(sent_, len);
+        args_.set(pair_.right, text_.data(), len);
     }
 
     void start(coil_future *future) override { op_.start(future, args_); }
     ssize_t call() override { return op_.call(args_); }
     void complete() override { drain(); }
+    bool was_stopped(ssize_t result) const override
+    {
+        return result < (op_.all ? ssize_t(args_.len) : 0);
+    }
 
     void end(ssize_t result) override
     {
@@ -129,17 +147,23 @@ public:
     }
 
 private:
-    /* In large pieces first, then with what little fits beside them. A pipe has one page. */
+    /* Writes what fits and no more. A pipe of one page takes any length then. */
+    size_t write_at_once(size_t len)
+    {
+        std::string bytes = pattern(sent_, len);
+        ssize_t n = op_.on_pipe ? write(pair_.right, bytes.data(), std::min(len, size_t(4096)))
+                                : send(pair_.right, bytes.data(), len, MSG_DONTWAIT);
+        sent_ += n > 0 ? uint64_t(n) : 0;
+        return n > 0 ? size_t(n) : 0;
+    }
+
+    /* In large pieces first, then with what little fits beside them. */
     void fill()
     {
         for (size_t len : {size_t(4096), size_t(1)}) {
-            ssize_t n = 0;
-            while (n >= 0 && (!op_.on_pipe || holds(pair_.right, POLLOUT))) {
-                std::string bytes = pattern(sent_, len);
-                n = op_.on_pipe ? write(pair_.right, bytes.data(), len)
-                                : send(pair_.right, bytes.data(), len, MSG_DONTWAIT);
-                sent_ += n > 0 ? uint64_t(n) : 0;
-            }
+            bool fits = true;
+            while (fits && (!op_.on_pipe || holds(pair_.right, POLLOUT))) /* ends: it gets full */
+                fits = write_at_once(len) > 0;
         }
     }
 
@@ -149,81 +173,88 @@ private:
         while (holds(pair_.left, POLLIN)) { /* ends: the sender stops */
             ssize_t n = read(pair_.left, bytes, sizeof(bytes));
             ASSERT_GT(n, 0);
-            ASSERT_EQ(pattern(received_, size_t(n)), std::string(bytes, size_t(n)));
+            ASSERT_TRUE(pattern(received_, size_t(n)) == std::string(bytes, size_t(n)));
             received_ += uint64_t(n);
         }
     }
 
     const StreamOp &op_;
     Pair pair_;
+    size_t capacity_;
     std::string text_;
     Args args_{};
     uint64_t sent_ = 0, received_ = 0;
 };
 
-void PrintTo(const StreamOp &op, std::ostream *out)
+template <class T, const StreamOp &op> std::unique_ptr<Operation> make_stream()
 {
-    *out << op.name;
+    return std::make_unique<T>(op);
 }
 
-std::string name_of(const testing::TestParamInfo<StreamOp> &info)
-{
-    return info.param.name;
-}
+const StreamOp kRead = {true, false,
+                        [](coil_future *f, Args &a) { coil_read_start(f, a.fd, a.data, a.len); },
+                        [](Args &a) { return coil_read(a.fd, a.data, a.len); }};
+const StreamOp kReadOfASocket = {false, false, kRead.start, kRead.call};
+const StreamOp kReadv = {true, false,
+                         [](coil_future *f, Args &a) { coil_readv_start(f, a.fd, a.pieces, 3); },
+                         [](Args &a) { return coil_readv(a.fd, a.pieces, 3); }};
+const StreamOp kReadAll = {true, true, nullptr,
+                           [](Args &a) { return coil_read_all(a.fd, a.data, a.len); }};
+const StreamOp kRecv = {false, false,
+                        [](coil_future *f, Args &a) { coil_recv_start(f, a.fd, a.data, a.len, 0); },
+                        [](Args &a) { return coil_recv(a.fd, a.data, a.len, 0); }};
+const StreamOp kRecvOfAll = {
+    false, true,
+    [](coil_future *f, Args &a) { coil_recv_start(f, a.fd, a.data, a.len, MSG_WAITALL); },
+    [](Args &a) { return coil_recv(a.fd, a.data, a.len, MSG_WAITALL); }};
+const StreamOp kRecvAll = {false, true, nullptr,
+                           [](Args &a) { return coil_recv_all(a.fd, a.data, a.len, 0); }};
+const StreamOp kRecvmsg = {
+    false, false, [](coil_future *f, Args &a) { coil_recvmsg_start(f, a.fd, &a.message, 0); },
+    [](Args &a) { return coil_recvmsg(a.fd, &a.message, 0); }};
 
-struct CancelledIncoming : testing::TestWithParam<StreamOp> {};
+const StreamOp kWrite = {true, false,
+                         [](coil_future *f, Args &a) { coil_write_start(f, a.fd, a.data, a.len); },
+                         [](Args &a) { return coil_write(a.fd, a.data, a.len); }};
+const StreamOp kWritev = {true, false,
+                          [](coil_future *f, Args &a) { coil_writev_start(f, a.fd, a.pieces, 3); },
+                          [](Args &a) { return coil_writev(a.fd, a.pieces, 3); }};
+const StreamOp kWriteAll = {true, true, nullptr,
+                            [](Args &a) { return coil_write_all(a.fd, a.data, a.len); }};
+const StreamOp kSend = {false, false,
+                        [](coil_future *f, Args &a) { coil_send_start(f, a.fd, a.data, a.len, 0); },
+                        [](Args &a) { return coil_send(a.fd, a.data, a.len, 0); }};
+const StreamOp kSendOfAll = {
+    false, false,
+    [](coil_future *f, Args &a) { coil_send_start(f, a.fd, a.data, a.len, MSG_WAITALL); },
+    [](Args &a) { return coil_send(a.fd, a.data, a.len, MSG_WAITALL); }};
+const StreamOp kSendAll = {false, true, nullptr,
+                           [](Args &a) { return coil_send_all(a.fd, a.data, a.len, 0); }};
+const StreamOp kSendmsg = {
+    false, false, [](coil_future *f, Args &a) { coil_sendmsg_start(f, a.fd, &a.message, 0); },
+    [](Args &a) { return coil_sendmsg(a.fd, &a.message, 0); }};
 
-TEST_P(CancelledIncoming, LosesNoByteAndWritesNoneLate)
-{
-    EXPECT_EQ(0, run([] {
-                  Incoming race(GetParam());
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
-struct CancelledOutgoing : testing::TestWithParam<StreamOp> {};
-
-TEST_P(CancelledOutgoing, SentWhatItsResultSays)
-{
-    EXPECT_EQ(0, run([] {
-                  Outgoing race(GetParam());
-                  run_race(race, rounds(kRounds));
-                  return 0;
-              }));
-}
-
-const StreamOp kIncoming[] = {
-    {"Read", true, [](coil_future *f, Args &a) { coil_read_start(f, a.fd, a.data, a.len); },
-     [](Args &a) { return coil_read(a.fd, a.data, a.len); }},
-    {"ReadOfASocket", false,
-     [](coil_future *f, Args &a) { coil_read_start(f, a.fd, a.data, a.len); },
-     [](Args &a) { return coil_read(a.fd, a.data, a.len); }},
-    {"Readv", true, [](coil_future *f, Args &a) { coil_readv_start(f, a.fd, a.pieces, 3); },
-     [](Args &a) { return coil_readv(a.fd, a.pieces, 3); }},
-    {"Recv", false, [](coil_future *f, Args &a) { coil_recv_start(f, a.fd, a.data, a.len, 0); },
-     [](Args &a) { return coil_recv(a.fd, a.data, a.len, 0); }},
-    {"RecvOfAll", false,
-     [](coil_future *f, Args &a) { coil_recv_start(f, a.fd, a.data, 32, MSG_WAITALL); },
-     [](Args &a) { return coil_recv(a.fd, a.data, 32, MSG_WAITALL); }},
-    {"Recvmsg", false, [](coil_future *f, Args &a) { coil_recvmsg_start(f, a.fd, &a.message, 0); },
-     [](Args &a) { return coil_recvmsg(a.fd, &a.message, 0); }},
+const CancelRow kRows[] = {
+    /* call                     before   in flight racing  after */
+    {"coil_read", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kRead>},
+    {"coil_read_of_a_socket", REFUSED, STOPPED, EITHER, HAPPENED, "",
+     make_stream<Incoming, kReadOfASocket>},
+    {"coil_readv", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kReadv>},
+    {"coil_read_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Incoming, kReadAll>},
+    {"coil_recv", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kRecv>},
+    {"coil_recv_with_waitall", REFUSED, SHORT, EITHER, HAPPENED, "",
+     make_stream<Incoming, kRecvOfAll>},
+    {"coil_recv_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Incoming, kRecvAll>},
+    {"coil_recvmsg", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kRecvmsg>},
+    {"coil_write", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kWrite>},
+    {"coil_writev", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kWritev>},
+    {"coil_write_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kWriteAll>},
+    {"coil_send", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kSend>},
+    {"coil_send_with_waitall", REFUSED, STOPPED, EITHER, HAPPENED, "",
+     make_stream<Outgoing, kSendOfAll>},
+    {"coil_send_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kSendAll>},
+    {"coil_sendmsg", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kSendmsg>},
 };
-INSTANTIATE_TEST_SUITE_P(Ops, CancelledIncoming, testing::ValuesIn(kIncoming), name_of);
-
-const StreamOp kOutgoing[] = {
-    {"Write", true, [](coil_future *f, Args &a) { coil_write_start(f, a.fd, a.data, a.len); },
-     [](Args &a) { return coil_write(a.fd, a.data, a.len); }},
-    {"Writev", true, [](coil_future *f, Args &a) { coil_writev_start(f, a.fd, a.pieces, 3); },
-     [](Args &a) { return coil_writev(a.fd, a.pieces, 3); }},
-    {"Send", false, [](coil_future *f, Args &a) { coil_send_start(f, a.fd, a.data, a.len, 0); },
-     [](Args &a) { return coil_send(a.fd, a.data, a.len, 0); }},
-    {"SendOfAll", false,
-     [](coil_future *f, Args &a) { coil_send_start(f, a.fd, a.data, a.len, MSG_WAITALL); },
-     [](Args &a) { return coil_send(a.fd, a.data, a.len, MSG_WAITALL); }},
-    {"Sendmsg", false, [](coil_future *f, Args &a) { coil_sendmsg_start(f, a.fd, &a.message, 0); },
-     [](Args &a) { return coil_sendmsg(a.fd, &a.message, 0); }},
-};
-INSTANTIATE_TEST_SUITE_P(Ops, CancelledOutgoing, testing::ValuesIn(kOutgoing), name_of);
+INSTANTIATE_TEST_SUITE_P(Stream, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
 
 } // namespace

@@ -14,6 +14,7 @@
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -114,6 +115,35 @@ inline Pair make_tcp_pair()
     Fd left(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     return {std::move(left), std::move(right)};
 }
+
+/* A local listener with room for one connection, under an address without a file. */
+class UnixListener {
+public:
+    UnixListener()
+    {
+        addr_.sun_family = AF_UNIX; /* with no more than that, the kernel picks a name */
+        EXPECT_EQ(0, bind(fd_, addr(), sizeof(addr_.sun_family)));
+        EXPECT_EQ(0, getsockname(fd_, reinterpret_cast<sockaddr *>(&addr_), &len_));
+        EXPECT_EQ(0, listen(fd_, 0));
+    }
+
+    operator int() const { return fd_; }
+    const sockaddr *addr() const { return reinterpret_cast<const sockaddr *>(&addr_); }
+    socklen_t len() const { return len_; }
+
+    static int socket() { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+    int connect() const
+    {
+        int fd = socket();
+        EXPECT_EQ(0, ::connect(fd, addr(), len_));
+        return fd;
+    }
+
+private:
+    sockaddr_un addr_ = {};
+    socklen_t len_ = sizeof(addr_);
+    Fd fd_{socket()};
+};
 
 /* Ends a connection with RST in place of FIN. */
 inline void reset_connection(Fd &fd)

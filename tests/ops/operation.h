@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* An operation, a thread that makes it complete, and a cancellation, at random moments. */
-#ifndef COIL_TESTS_OPS_RACE_H
-#define COIL_TESTS_OPS_RACE_H
+/*
+ * What the tests of cancellation work on: one operation that can be made to complete, round after
+ * round, and that can tell after each whether its result was the truth.
+ */
+#ifndef COIL_TESTS_OPS_OPERATION_H
+#define COIL_TESTS_OPS_OPERATION_H
 
 #include "ops/runtime.h"
 #include "ops/sockets.h"
@@ -9,7 +12,6 @@
 #include <coil/future.h>
 #include <random>
 #include <string>
-#include <thread>
 
 namespace coil_test {
 
@@ -41,32 +43,36 @@ private:
     std::string bytes_;
 };
 
-/* What races, one round after the other. begin() and end() run while nothing is in flight. */
-class Race {
+/* begin() and end() run while nothing is in flight, in a coroutine; complete() is called once
+ * between them, on any thread, also when the operation was never begun or is over. */
+class Operation {
 public:
-    virtual ~Race() = default;
+    Operation() = default;
+    virtual ~Operation() = default;
+    Operation(const Operation &) = delete;
+    Operation &operator=(const Operation &) = delete;
 
     virtual void begin() {}
-    virtual void start(coil_future *future) = 0;
+    virtual void start(coil_future *) { ADD_FAILURE() << "it has no such spelling"; }
     virtual ssize_t call() = 0;           /* the waiting spelling */
-    virtual void complete() {}            /* on the peer's thread */
+    virtual void complete() {}            /* makes what it waits for happen */
     virtual void end(ssize_t result) = 0; /* -ECANCELED: it did not happen */
     virtual void end_dropped() {}         /* the result was thrown away */
 
-    bool has_future = true;   /* start() exists */
-    bool may_drop = false;    /* a result that nobody takes is no loss */
-    bool has_peer = true;     /* complete() is needed */
-    bool may_complete = true; /* outcomes that must be seen */
-    bool may_be_cancelled = true;
-    int64_t span_ns = 300 * COIL_USEC; /* in which the two moments lie */
+    /* Whether a cancellation ended it: one in several steps then returns how far it came. */
+    virtual bool was_stopped(ssize_t result) const { return result == -ECANCELED; }
+
+    bool has_future = true;    /* start() exists */
+    bool may_drop = false;     /* a result that nobody takes is no loss */
+    bool has_peer = true;      /* without complete() it waits for ever */
+    bool will_complete = true; /* for begin(): complete() is called while it is in flight */
+
+    /* When complete() comes in a race: the peer's thread and the kernel must be ready by then. */
+    int64_t lead_ns = 25 * COIL_USEC;
     std::mt19937_64 random{20260101};
 
     uint64_t pick(uint64_t below) { return random() % below; }
 };
-
-/* Lets the race run many times and checks that both outcomes were seen and no descriptor is left.
- * To be called from a coroutine. */
-void run_race(Race &race, int round_count);
 
 } // namespace coil_test
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Cancelling what moves nothing itself: waiting, calling, and what was received by others. */
+#include "ops/cancel.h"
+
+#include <coil/fd.h>
+#include <coil/net.h>
+#include <coil/receiver.h>
+#include <coil/runtime.h>
+
+namespace {
+
+using namespace coil_test;
+
+/* A byte arrives in a pipe, and must still be there afterwards. */
+struct OnPipe : Operation {
+    Pair pipe = make_pipe();
+
+    OnPipe() { has_future = false; }
+    void complete() override { EXPECT_EQ(1, write(pipe.right, "!", 1)); }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result >= 0 || result == -ECANCELED);
+        end_dropped();
+    }
+    void end_dropped() override
+    {
+        char byte;
+        ASSERT_EQ(1u, bytes_waiting(pipe.left));
+        ASSERT_EQ(1, read(pipe.left, &byte, 1));
+    }
+};
+
+struct Polling : OnPipe {
+    Polling() { has_future = may_drop = true; }
+    void start(coil_future *future) override { coil_poll_start(future, pipe.left, POLLIN); }
+    ssize_t call() override { return coil_poll(pipe.left, POLLIN); }
+};
+
+struct AwaitingUntil : OnPipe {
+    ssize_t call() override
+    {
+        COIL_FUTURE(poll);
+        coil_poll_start(&poll, pipe.left, POLLIN);
+        return coil_await_until(&poll, COIL_FOREVER - 1);
+    }
+};
+
+/* The other one never is done. */
+struct AwaitingAny : OnPipe {
+    ssize_t call() override
+    {
+        COIL_FUTURE(sleep);
+        COIL_FUTURE(poll);
+        coil_sleep_until_start(&sleep, COIL_FOREVER);
+        coil_poll_start(&poll, pipe.left, POLLIN);
+        coil_future *const list[] = {&sleep, &poll};
+        int index = coil_await_any(list, 2);
+        return index < 0 ? index : coil_await(list[index]);
+    }
+};
+
+/* The other one is done at once, and can't be cancelled. */
+struct AwaitingAll : OnPipe {
+    ssize_t call() override
+    {
+        COIL_FUTURE(nop);
+        COIL_FUTURE(poll);
+        coil_nop_start(&nop);
+        coil_poll_start(&poll, pipe.left, POLLIN);
+        coil_future *const list[] = {&nop, &poll};
+        return coil_await_all(list, 2);
+    }
+};
+
+/* The coroutine that is called reads the byte, so its result tells where that went. */
+struct Calling : OnPipe {
+    Calling() { has_future = true; }
+
+    static int read_byte(void *calling)
+    {
+        char byte;
+        return int(coil_read(static_cast<Calling *>(calling)->pipe.left, &byte, 1));
+    }
+    void start(coil_future *future) override { coil_call_start(future, 0, read_byte, this); }
+    ssize_t call() override { return coil_call(0, read_byte, this); }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 1 || result == -ECANCELED);
+        if (result < 0)
+            end_dropped();
+        ASSERT_EQ(0u, bytes_waiting(pipe.left));
+    }
+};
+
+/* What a cancelled receiver had received comes with its next call. */
+struct Receiving : Operation {
+    Pair pair = make_tcp_pair();
+    coil_receiver receiver = {};
+    uint64_t sent = 0, received = 0;
+    size_t sending = 0;
+
+    Receiving()
+    {
+        has_future = false;
+        coil_receiver_open(&receiver, pair.left);
+    }
+    ~Receiving() override { coil_receiver_close(&receiver); }
+
+    void begin() override { sending = 1 + pick(64); }
+    ssize_t call() override
+    {
+        void *data;
+        ssize_t n = coil_receiver_next(&receiver, &data);
+        if (n > 0)
+            take(data, size_t(n));
+        return n;
+    }
+    void complete() override
+    {
+        std::string bytes = pattern(sent, sending);
+        EXPECT_EQ(ssize_t(sending), write(pair.right, bytes.data(), bytes.size()));
+        sent += sending;
+    }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result > 0 || result == -ECANCELED);
+        while (received < sent) /* each call brings bytes */
+            ASSERT_GT(call(), 0);
+    }
+    void take(void *data, size_t n)
+    {
+        EXPECT_EQ(pattern(received, n), std::string(static_cast<char *>(data), n));
+        received += n;
+        coil_buffer_release(data);
+    }
+};
+
+/* A reply waits for the one before, which the peer does not read; then the peer is gone. */
+struct Replying : Operation {
+    static constexpr size_t kMuch = 60000;
+    Pair pair;
+    coil_receiver receiver = {};
+    void *second = nullptr;
+
+    Replying() { has_future = false; }
+
+    void begin() override
+    {
+        pair = make_socketpair();
+        shrink_buffer(pair.left, SO_SNDBUF, 4096);
+        receiver = {};
+        coil_receiver_open(&receiver, pair.left);
+        void *first = receive();
+        second = receive();
+        ASSERT_EQ(0, coil_receiver_reply(&receiver, first, kMuch));
+    }
+    void *receive()
+    {
+        void *data = nullptr;
+        EXPECT_EQ(1, write(pair.right, "!", 1));
+        EXPECT_EQ(1, coil_receiver_next(&receiver, &data));
+        return data;
+    }
+    ssize_t call() override { return coil_receiver_reply(&receiver, second, 1); }
+    void complete() override { pair.right.reset(-1); }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == -EPIPE || result == -ECONNRESET || result == -ECANCELED) << result;
+        coil_receiver_close(&receiver);
+        pair.left.reset(-1);
+    }
+};
+
+/* complete() lets the time pass; without it there is an hour. */
+struct Sleeping : Operation {
+    coil_time deadline = 0;
+
+    Sleeping()
+    {
+        may_drop = true;
+        has_peer = false;
+    }
+    void begin() override
+    {
+        deadline = coil_after(will_complete ? int64_t(pick(100)) * COIL_USEC : 3600 * COIL_SEC);
+    }
+    void start(coil_future *future) override { coil_sleep_until_start(future, deadline); }
+    ssize_t call() override { return coil_sleep_until(deadline); }
+    void complete() override
+    {
+        while (will_complete && coil_now() < deadline) { /* ends at that instant */
+        }
+    }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 0 || result == -ECANCELED);
+        ASSERT_TRUE(result < 0 || coil_now() >= deadline) << "woken early";
+    }
+};
+
+struct SleepingSpan : Sleeping {
+    void start(coil_future *future) override { coil_sleep_start(future, deadline - coil_now()); }
+    ssize_t call() override { return coil_sleep(deadline - coil_now()); }
+};
+
+/* Neither waits for anything. */
+struct Immediate : Operation {
+    Immediate() { has_peer = false; }
+    void end(ssize_t result) override { ASSERT_TRUE(result == 0 || result == -ECANCELED); }
+};
+
+struct Nop : Immediate {
+    Nop() { may_drop = true; }
+    void start(coil_future *future) override { coil_nop_start(future); }
+    ssize_t call() override { return coil_nop(); }
+};
+
+struct Yielding : Immediate {
+    Yielding() { has_future = false; }
+    ssize_t call() override { return coil_yield(); }
+};
+
+constexpr const char *kAtOnce = "the kernel does it while it takes the entry";
+constexpr const char *kReady = "who yields waits for nothing: it has its turn in any case";
+
+const CancelRow kRows[] = {
+    /* call                 before   in flight racing    after */
+    {"coil_poll", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Polling>},
+    {"coil_await_until", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingUntil>},
+    {"coil_await_any", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingAny>},
+    {"coil_await_all", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingAll>},
+    {"coil_call", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Calling>},
+    {"coil_receiver_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Receiving>},
+    {"coil_receiver_reply", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Replying>},
+    {"coil_sleep_until", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Sleeping>},
+    {"coil_sleep", REFUSED, STOPPED, EITHER, HAPPENED, "", make<SleepingSpan>},
+    {"coil_nop", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Nop>},
+    {"coil_yield", REFUSED, HAPPENED, HAPPENED, HAPPENED, kReady, make<Yielding>},
+};
+INSTANTIATE_TEST_SUITE_P(Wait, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
+
+} // namespace
