@@ -122,8 +122,10 @@ void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
     while (list.first != NULL) { /* ends: a scope is marked once, with all of its owner's within */
         struct coil_scope *next = list.first;
         list.first = next->next_cancelled;
-        for (struct coil_link *link = next->children.next; link != &next->children;
-             link = link->next)
+        /* The youngest first: the kernel looks for an operation in few and long lists, each from
+         * its latest entry on, and this is about the order in which they were begun. */
+        for (struct coil_link *link = next->children.prev; link != &next->children;
+             link = link->prev)
             cancel_task(&list, coil__container_of(link, struct coil_task, sibling), next);
     }
 }

@@ -13,8 +13,22 @@ static const int64_t ask_again_max = 128 * COIL_MSEC;
 
 __thread struct coil__ring *coil__ring_here;
 
+/* What was cancelled stays in the lists in which the kernel looks for the next one until its task
+ * work is done, and an enter does only a little of that. Without more of them the lists fill with
+ * the cancelled, and to cancel many takes time in proportion to the square of their number. */
+static __attribute__((cold, noinline)) void let_cancelled_end(struct coil__ring *ring)
+{
+    enum { WORK_OF_AN_ENTER = 16 }; /* at least */
+    unsigned enters = ring->sq_limit / WORK_OF_AN_ENTER + 1;
+    do { /* ends: bounded, since others may make ever more work */
+        coil__ring_enter(ring, 0, COIL_FOREVER);
+    } while (--enters > 0 && coil__ring_wants_enter(ring));
+}
+
 static void ask_to_stop(struct coil__ring *ring, struct coil_future *future)
 {
+    if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
+        let_cancelled_end(ring);
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
