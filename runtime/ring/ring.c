@@ -27,8 +27,8 @@ static __attribute__((cold, noinline)) void let_cancelled_end(struct coil__ring 
 
 static void ask_to_stop(struct coil__ring *ring, struct coil_future *future)
 {
-    if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
-        let_cancelled_end(ring);
+    if (coil__ring_unsubmitted(ring) == ring->sq_limit - 1 && !ring->reaping)
+        let_cancelled_end(ring); /* before the push would only submit */
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
     io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);

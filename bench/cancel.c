@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What does it cost to cancel 100,000 coroutines at once? (--quick: 10,000.)
+ *
+ * From coil_scope_cancel() until the last of them has ended, divided by their number; the memory
+ * that each took while it was parked, and what of that the process keeps when coil has ended. All
+ * of a kind wait for the same descriptor; the last case has a part of each kind.
+ *
+ * Beside: as many operations of bare io_uring, cancelled one by one, without coroutines. Not
+ * measured: to spawn and park them (bench/spawn).
+ */
+#include "bare/ring.h"
+#include "harness/clock.h"
+#include "harness/coil_subject.h"
+#include "harness/footprint.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COROUTINES = 100000, QUICK_COROUTINES = 10000, RING_ENTRIES = 256 };
+
+enum kind { READS, ACCEPTS, TIMERS, KINDS, ALL_KINDS = KINDS };
+
+static unsigned coroutines = COROUTINES;
+
+/* What the coroutines of one storm wait for, and what came of it. */
+struct storm {
+    enum kind kind;
+    int pipe[2], listener;
+    unsigned begun, cancelled;
+    int64_t elapsed_ns;
+    double bytes_before, bytes_parked, bytes_after;
+};
+
+static void open_descriptors(struct storm *storm)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    storm->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (pipe(storm->pipe) < 0 || storm->listener < 0 ||
+        bind(storm->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(storm->listener, 1) < 0)
+        err(1, "cannot open what to wait for");
+}
+
+/* --- coil --------------------------------------------------------------------------------- */
+
+static int wait_for(struct storm *storm, enum kind kind)
+{
+    char byte;
+    switch (kind) {
+    case READS:
+        return (int)coil_read(storm->pipe[0], &byte, 1);
+    case ACCEPTS:
+        return coil_accept(storm->listener, NULL, NULL, 0);
+    case TIMERS:
+    case KINDS:
+        break;
+    }
+    return coil_sleep_until(COIL_FOREVER);
+}
+
+static int park(void *arg)
+{
+    struct storm *storm = arg;
+    enum kind kind = storm->kind == ALL_KINDS ? storm->begun % KINDS : storm->kind;
+    storm->begun++;
+    storm->cancelled += wait_for(storm, kind) == -ECANCELED;
+    return 0;
+}
+
+static int coil_main(void *arg)
+{
+    struct storm *storm = arg;
+    COIL_SCOPE(scope, COIL_FOREVER);
+    int result = 0;
+    for (unsigned i = 0; i < coroutines && result == 0; i++)
+        result = coil_spawn(&scope, park, storm);
+    while (storm->begun < coroutines && result == 0) /* ends: each turn begins some */
+        result = coil_yield();
+    if (result == 0)
+        result = coil_sleep(COIL_MSEC); /* the kernel has them all */
+    storm->bytes_parked = footprint_bytes(getpid());
+    int64_t start = clock_ns();
+    coil_scope_cancel(&scope);
+    result = coil_scope_close(&scope, result);
+    storm->elapsed_ns = clock_ns() - start;
+    return result;
+}
+
+static int coil_storm(const struct window *window, struct storm *storm)
+{
+    return coil_subject_run(window, coil_main, storm);
+}
+
+/* --- bare io_uring ------------------------------------------------------------------------- */
+
+static void start_bare(struct io_uring *ring, const struct storm *storm, char *byte, unsigned i)
+{
+    struct io_uring_sqe *sqe = bare_ring_sqe(ring);
+    if (storm->kind == READS)
+        io_uring_prep_read(sqe, storm->pipe[0], byte, 1, (uint64_t)-1);
+    else
+        io_uring_prep_accept(sqe, storm->listener, NULL, NULL, 0);
+    sqe->user_data = i + 1;
+}
+
+static void take_bare(struct io_uring *ring, struct storm *storm)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, count = 0;
+    io_uring_for_each_cqe(ring, head, cqe)
+    {
+        count++;
+        storm->cancelled += cqe->res == -ECANCELED;
+    }
+    io_uring_cq_advance(ring, count);
+}
+
+/* As coil does: the kernel's work for what was cancelled is done before more is (ring/ring.c). */
+static void let_cancelled_end(struct io_uring *ring, struct storm *storm)
+{
+    do { /* ends: nothing else makes work */
+        io_uring_submit_and_get_events(ring);
+        take_bare(ring, storm);
+    } while ((IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_TASKRUN) != 0);
+}
+
+static void cancel_bare(struct io_uring *ring, struct storm *storm, unsigned i)
+{
+    if (io_uring_sq_space_left(ring) == 0)
+        let_cancelled_end(ring, storm);
+    struct io_uring_sqe *sqe = bare_ring_sqe(ring);
+    io_uring_prep_cancel64(sqe, i + 1, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = 0;
+}
+
+static int bare_storm(const struct window *window, struct storm *storm)
+{
+    char byte;
+    struct io_uring ring;
+    (void)window;
+    int result = bare_ring_open(&ring, RING_ENTRIES, 8 * RING_ENTRIES);
+    if (result < 0)
+        return result;
+    for (unsigned i = 0; i < coroutines; i++)
+        start_bare(&ring, storm, &byte, i);
+    io_uring_submit_and_get_events(&ring);
+    storm->bytes_parked = footprint_bytes(getpid());
+    int64_t start = clock_ns();
+    for (unsigned i = coroutines; i-- > 0;) /* the youngest first, as coil does */
+        cancel_bare(&ring, storm, i);
+    while (storm->cancelled < coroutines && result >= 0) { /* ends: each wait brings one at least */
+        result = bare_ring_turn(&ring, 0);
+        take_bare(&ring, storm);
+    }
+    storm->elapsed_ns = clock_ns() - start;
+    io_uring_queue_exit(&ring);
+    return result < 0 ? result : 0;
+}
+
+/* --- subjects ----------------------------------------------------------------------------- */
+
+typedef int storm_fn(const struct window *window, struct storm *storm);
+
+struct report {
+    struct storm storm;
+    int result;
+};
+
+/* In a process of its own, whose memory nobody else has used. */
+static void rage(const struct window *window, storm_fn *run, struct report *report)
+{
+    struct storm *storm = &report->storm;
+    storm->kind = *(const enum kind *)window->point;
+    open_descriptors(storm);
+    storm->bytes_before = footprint_bytes(getpid());
+    report->result = run(window, storm);
+    storm->bytes_after = footprint_bytes(getpid());
+    if (report->result == 0 && storm->cancelled != coroutines)
+        report->result = -EPROTO;
+}
+
+static const char *measure(const struct window *window, storm_fn *run, double figures[METRIC_MAX])
+{
+    struct report report = {0};
+    int ends[2];
+    if (pipe(ends) < 0)
+        return strerror(errno);
+    pid_t pid = fork();
+    if (pid == 0) {
+        rage(window, run, &report);
+        ssize_t written = write(ends[1], &report, sizeof(report));
+        _exit(written == sizeof(report) ? 0 : 1);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], &report, sizeof(report));
+    close(ends[0]);
+    waitpid(pid, NULL, 0);
+    if (n != sizeof(report))
+        return "its process died";
+    const struct storm *storm = &report.storm;
+    figures[0] = (double)storm->elapsed_ns / coroutines;
+    figures[1] = (storm->bytes_parked - storm->bytes_before) / coroutines;
+    figures[2] = (storm->bytes_after - storm->bytes_before) / coroutines;
+    return harness_reason(report.result);
+}
+
+static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])
+{
+    return measure(window, coil_storm, figures);
+}
+
+static const char *measure_bare(const struct window *window, double figures[METRIC_MAX])
+{
+    return measure(window, bare_storm, figures);
+}
+
+static void measure_kind(struct harness *harness, const char *what, enum kind kind, bool has_bare)
+{
+    static const struct metric metrics[] = {
+        {.name = "time per cancelled coroutine", .unit = "ns"},
+        {.name = "memory of a parked one", .unit = "bytes"},
+        {.name = "memory kept of each at the end", .unit = "bytes"},
+    };
+    const char *skipped =
+        footprint_available() < 2.0 * (1 << 30) ? "it takes 2 GiB of free memory" : NULL;
+    const struct subject subjects[] = {
+        {.name = "coil", .measure = measure_coil, .skipped = skipped},
+        {.name = "bare_operations", .measure = measure_bare, .skipped = skipped},
+    };
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "%u %s", coroutines, what);
+    harness_case(harness, &(struct bench_case){
+                              .name = name,
+                              .metrics = metrics,
+                              .metric_count = 3,
+                              .subjects = subjects,
+                              .subject_count = has_bare ? 2 : 1,
+                              .point = &kind,
+                              .rounds = 1,
+                          });
+}
+
+int main(int argc, char **argv)
+{
+    struct harness harness;
+    harness_open(&harness, argc, argv, "cancel",
+                 "What does it cost to cancel 100,000 coroutines at once?");
+    if (harness.quick)
+        coroutines = QUICK_COROUTINES;
+    measure_kind(&harness, "reads", READS, true);
+    measure_kind(&harness, "accepts", ACCEPTS, true);
+    measure_kind(&harness, "timers", TIMERS, false);
+    measure_kind(&harness, "waits of all kinds", ALL_KINDS, false);
+    return harness_close(&harness);
+}
