@@ -79,7 +79,10 @@ constexpr const char *kNamed = "the guilty one";
 
 constexpr const char *kIdle = "coil_await: the future was never started, or is awaited twice";
 constexpr const char *kShared = "coil_await: another coroutine waits for this future";
-constexpr const char *kInFlight = "a coroutine returned with an operation in flight";
+/* Debug builds know more, and say it in a file of their own. */
+constexpr const char *kOrigin = "coro/origin_(none|debug).h";
+#define IN_FLIGHT(kind) \
+    "a coroutine returned with an operation in flight(: " kind ", started at [^ ]+:[0-9]+)?"
 constexpr const char *kOpen = "a coroutine returned with a scope open";
 constexpr const char *kNotInnermost =
     "coil_scope_close: not the innermost scope that the caller opened";
@@ -153,12 +156,12 @@ const Misuse kFutures[] = {
      [] {
          return beside_a_waiter([](coil_future *future) { return coil_await_all(&future, 1); });
      }},
-    {"ReturnWithASleepInFlight", kScope, kInFlight, kFirst,
+    {"ReturnWithASleepInFlight", kOrigin, IN_FLIGHT("sleep"), kFirst,
      [] {
          coil_sleep_start(&left_future, kMuchLater);
          return 0;
      }},
-    {"ReturnOfAChildWithANopInFlight", kScope, kInFlight, kNamed,
+    {"ReturnOfAChildWithANopInFlight", kOrigin, IN_FLIGHT("nop"), kNamed,
      [] {
          return in_child([](void *) {
              coil_task_rename("the guilty one");
@@ -166,7 +169,7 @@ const Misuse kFutures[] = {
              return 0;
          });
      }},
-    {"ReturnWithACallInFlight", kScope, kInFlight, kFirst,
+    {"ReturnWithACallInFlight", kOrigin, IN_FLIGHT("call"), kFirst,
      [] {
          coil_call_start(
              &left_future, 0, [](void *) { return 0; }, nullptr);
@@ -319,7 +322,7 @@ const Misuse kSockets[] = {
              return int(coil_receiver_next(&lender.receiver, &data));
          });
      }},
-    {"ReturnWithAReceiverOpen", kScope, kInFlight, kNamed,
+    {"ReturnWithAReceiverOpen", kOrigin, IN_FLIGHT("receive"), kNamed,
      [] {
          return in_child([](void *) {
              Pair pair = make_socketpair();

@@ -253,7 +253,7 @@ TEST(Race, WhatHappenedAllTheSameWinsOverACancellation)
             COIL_SCOPE(inner, coil_after(kSoon));
             EXPECT_EQ(1, many.race());
             EXPECT_EQ(7, coil_await(many[1]));
-            EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&inner, 0));
+            EXPECT_EQ(0, coil_scope_close(&inner, 0)); /* it stopped nothing */
         }
         return coil_scope_close(&scope, 0);
     });
