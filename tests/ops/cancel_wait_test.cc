@@ -45,8 +45,8 @@ struct AwaitingUntil : OnPipe {
     }
 };
 
-/* The other one never is done. */
-struct AwaitingAny : OnPipe {
+/* By coil_await_any() or its like. The other one never is done. */
+template <int (*wait)(coil_future *const[], size_t)> struct AwaitingOne : OnPipe {
     ssize_t call() override
     {
         COIL_FUTURE(sleep);
@@ -54,7 +54,7 @@ struct AwaitingAny : OnPipe {
         coil_sleep_until_start(&sleep, COIL_FOREVER);
         coil_poll_start(&poll, pipe.left, POLLIN);
         coil_future *const list[] = {&sleep, &poll};
-        int index = coil_await_any(list, 2);
+        int index = wait(list, 2);
         return index < 0 ? index : coil_await(list[index]);
     }
 };
@@ -227,7 +227,9 @@ const CancelRow kRows[] = {
     /* call                 before   in flight racing    after */
     {"coil_poll", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Polling>},
     {"coil_await_until", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingUntil>},
-    {"coil_await_any", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingAny>},
+    {"coil_await_any", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingOne<coil_await_any>>},
+    {"coil_await_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingOne<coil_await_next>>},
+    {"coil_await_race", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingOne<coil_await_race>>},
     {"coil_await_all", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingAll>},
     {"coil_call", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Calling>},
     {"coil_receiver_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Receiving>},
