@@ -250,7 +250,7 @@ public:
         ASSERT_TRUE(result >= 0 || result == -ECANCELED);
         Fd listener(int(result >= 0 ? result : -1));
         if (result >= 0)
-            Fd(connect_to(address_of(listener)));
+            Fd client(connect_to(address_of(listener)));
     }
 };
 
