@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What an operation may cost: no heap, no lock and no atomic, and one system call for each turn. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
 #include "support/process.h"
+#include "support/running.h"
 #include "support/sanitizer.h"
 
 #include <coil/chan.h>
@@ -239,7 +239,7 @@ int count_of_program()
 
 template <typename W> void work_in_coroutines(int coroutines)
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.spin_ns = COIL_SPIN_OFF; /* looking out enters on its own account */
     EXPECT_EQ(0, run(
                      [=] {

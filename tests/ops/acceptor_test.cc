@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The acceptor: bursts, back-pressure, want of descriptors, and the listener's end. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -307,8 +307,7 @@ int serve_a_share(void *arg)
 
 TEST(TcpListen, LetsEveryCoreServeTheSamePort)
 {
-    coil_options options = one_core();
-    options.core_count = 2;
+    coil_options options = cores(2);
     Sharing sharing = {};
     auto body = [&] {
         Fd first(listen_at(loopback()));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* More operations in one turn than the ring has room for. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <vector>
@@ -12,7 +12,7 @@ using namespace coil_test;
 
 coil_options with_ring_of(unsigned entries)
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.ring_entries = entries;
     return options;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_close(): whoever waits on the descriptor is let go, in a cancelled scope too. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
 #include "support/census.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -217,7 +217,7 @@ struct PartialReply {
 
 coil_options with_large_buffers()
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.recv_buffer_count = 4;
     options.recv_buffer_size = PartialReply::kSize;
     return options;

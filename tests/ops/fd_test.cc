@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fd.h in both spellings: results, errors, zero lengths, and the loops over short counts. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <csignal>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* file.h in both spellings, on real files. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
 #include "support/process.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/file.h>

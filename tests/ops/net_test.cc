@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* net.h in both spellings, on TCP and UDP over loopback and on socket pairs. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>

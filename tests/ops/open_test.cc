@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening what blocks: the kernel's own restart codes never reach a program. */
-#include "ops/runtime.h"
 #include "support/process.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/file.h>

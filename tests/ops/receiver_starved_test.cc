@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* More receivers than buffers: each gets its turn, and misuse of a buffer is told. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <liburing.h>
 
@@ -29,7 +29,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Starvation, testing::Bool(), name_of);
 
 coil_options with_one_buffer()
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.recv_buffer_count = 1;
     options.recv_buffer_size = 64;
     return options;

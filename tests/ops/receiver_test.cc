@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Receivers: order, ends, errors, back-pressure; with the kernel's buffer rings and without. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
 #include "ops/stream_peer.h"
+#include "support/running.h"
 
 #include <liburing.h>
 
@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Receiver,
 
 coil_options with_buffers(unsigned count, size_t size)
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.recv_buffer_count = count;
     options.recv_buffer_size = size;
     return options;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_receiver_reply(): sends a lent buffer, all of it, and gives it back by itself. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -13,7 +13,7 @@ using namespace coil_test;
 
 coil_options with_buffers(unsigned count, size_t size)
 {
-    coil_options options = one_core();
+    coil_options options = cores(1);
     options.recv_buffer_count = count;
     options.recv_buffer_size = size;
     return options;

@@ -3,8 +3,11 @@
 #ifndef COIL_TESTS_SUPPORT_RUNNING_H
 #define COIL_TESTS_SUPPORT_RUNNING_H
 
+#include "support/sanitizer.h"
+
 #include <coil.h>
 
+#include <cstdlib>
 #include <functional>
 #include <gtest/gtest.h>
 #include <list>
@@ -54,6 +57,12 @@ private:
     std::list<Body> bodies_;
 };
 
+/* Spawns a body that lives until the scope is closed. */
+inline void spawn(coil_scope *scope, const Body &body)
+{
+    ASSERT_EQ(0, coil_spawn(scope, call_body, const_cast<Body *>(&body)));
+}
+
 /* Runs `body` on another core, or this one. */
 inline int call(unsigned core, Body body)
 {
@@ -71,6 +80,43 @@ inline void give_way(int times = 1)
 {
     for (int i = 0; i < times; i++)
         EXPECT_EQ(0, coil_yield());
+}
+
+/* Enough turns for whatever the kernel has already decided to be seen; none once cancelled. */
+inline void turn(int turns = 20)
+{
+    for (int i = 0; i < turns; i++) {
+        if (coil_yield() < 0)
+            return;
+    }
+}
+
+/* Lets the loop turn until `done`, for ten seconds (a minute under a sanitizer) at most. */
+inline bool turn_until(const std::function<bool()> &done)
+{
+    coil_time give_up = coil_after((kSanitized ? 60 : 10) * COIL_SEC);
+    while (!done()) {
+        if (coil_now() >= give_up || coil_yield() < 0)
+            return false;
+    }
+    return true;
+}
+
+/* Lets the loop turn until that instant, and is then there on time. */
+inline void turn_until_instant(coil_time instant)
+{
+    while (coil_now() < instant) { /* ends at the instant */
+        if (coil_yield() < 0)
+            return;
+    }
+}
+
+/* How often a test of chance tries: less under a sanitizer, more if the environment says so. */
+inline int rounds(int usual)
+{
+    const char *factor = getenv("COIL_TEST_ROUNDS_FACTOR");
+    double times = factor != nullptr ? atof(factor) : 1;
+    return int(usual * times / (kThreadSanitizer ? 10 : kAddressSanitizer ? 4 : 1)) + 1;
 }
 
 /* Looks every millisecond whether `condition`, which another core brings about, holds. */

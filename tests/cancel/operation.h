@@ -3,11 +3,11 @@
  * What the tests of cancellation work on: one operation that can be made to complete, round after
  * round, and that can tell after each whether its result was the truth.
  */
-#ifndef COIL_TESTS_OPS_OPERATION_H
-#define COIL_TESTS_OPS_OPERATION_H
+#ifndef COIL_TESTS_CANCEL_OPERATION_H
+#define COIL_TESTS_CANCEL_OPERATION_H
 
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/future.h>
 #include <random>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An operation, a thread that makes it complete, and a cancellation, all at the same moment. */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/scope.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/scope.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Very many coroutines that wait for all sorts of things, and are cancelled at once. bench/cancel
  * measures the same with ten times as many. */
-#include "ops/runtime.h"
 #include "ops/sockets.h"
+#include "support/running.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling operations on files: most are done by the kernel's workers, or at once. */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/file.h>
 #include <support/process.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling what moves nothing itself: waiting, calling, and what was received by others. */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What may happen in one and the same turn as a cancellation. The tables of all calls are in
- * cancel_stream, _descriptor, _file and _wait_test.cc. */
-#include "ops/operation.h"
+ * the other files of this folder. */
+#include "cancel/operation.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling what moves bytes: they are delivered, or they did not move. */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>

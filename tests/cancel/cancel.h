@@ -13,10 +13,10 @@
  * coil_scope_cancel() are all tried at each of the four moments. What they differ in is what the
  * closes of the scopes report: see the table in matrix.cc.
  */
-#ifndef COIL_TESTS_OPS_CANCEL_H
-#define COIL_TESTS_OPS_CANCEL_H
+#ifndef COIL_TESTS_CANCEL_CANCEL_H
+#define COIL_TESTS_CANCEL_CANCEL_H
 
-#include "ops/operation.h"
+#include "cancel/operation.h"
 
 #include <memory>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancelling what makes descriptors: they are delivered, or closed, or were never made. */
-#include "ops/cancel.h"
+#include "cancel/cancel.h"
 
 #include <coil/fd.h>
 #include <coil/file.h>
