@@ -28,6 +28,7 @@ enum Fate {
     PARTLY,   /* the count of what moved before the step that was stopped */
     SHORT,    /* the same as one step of the kernel: nothing was stopped that could be reported */
     EITHER,   /* it happened or it did not, and its result says which */
+    FIRST,    /* likewise, and which depends on nothing but what came first */
     HAPPENED, /* its result, as if nobody had cancelled */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cancel/cancel.h"
+#include "cancel/keeper.h"
 
-#include <coil/scope.h>
+#include <optional>
 
 namespace coil_test {
 namespace {
@@ -31,7 +32,7 @@ struct Approach {
     Moment moment;
     bool by_future;    /* start and await, not the waiting spelling */
     int turns;         /* that pass before the cancellation: at 0 the kernel has not seen it yet */
-    bool cancel_first; /* RACING: and completes before the kernel sees that */
+    bool cancel_first; /* RACING: and completes before the kernel, or who waits, sees that */
 };
 
 /* The operation, and its sibling that cancels it. */
@@ -40,6 +41,14 @@ public:
     Cell(Operation &operation, const Approach &approach, Cause cause)
         : operation_(operation), approach_(approach), cause_(cause)
     {}
+
+    /* In the place of begin(). */
+    void keep()
+    {
+        keeper_.emplace(operation_, [this] {
+            return completed_ || (approach_.cancel_first && coil_scope_cancelled(&inner_));
+        });
+    }
 
     void run()
     {
@@ -51,7 +60,7 @@ public:
         inner_outcome = coil_scope_close(&inner_, 0);
         outer_outcome = coil_scope_close(&outer_, 0);
         if (!completed_)
-            operation_.complete();
+            complete();
         turn(); /* a late write of the kernel would come now */
     }
 
@@ -71,6 +80,7 @@ private:
         else
             let_sibling_follow();
         result = approach_.by_future ? use_future() : operation_.call();
+        operation_.leave(result);
         used_ = true;
         if (approach_.moment == AFTER_COMPLETION)
             wait_until_cancelled();
@@ -103,27 +113,38 @@ private:
 
     int stop()
     {
-        if (approach_.moment != BEFORE_START)
+        if (approach_.moment != BEFORE_START) {
             follow();
+            EXPECT_TRUE(turn_until([this] { return operation_.is_lined_up(); }));
+        }
         if (approach_.moment == AFTER_COMPLETION)
             turn(); /* it may have to begin before it can be completed */
-        bool complete_first = approach_.moment != IN_FLIGHT && !approach_.cancel_first;
-        if (complete_first)
+        if (is_completed_first())
             complete();
         turn(approach_.turns);
         if (approach_.moment == AFTER_COMPLETION) {
             EXPECT_TRUE(turn_until([this] { return used_; }));
         }
         int error = cancel();
-        if (approach_.cancel_first)
+        if (approach_.cancel_first && !keeper_)
             complete();
         return error;
+    }
+
+    /* A keeper waits until something has begun. */
+    bool is_completed_first() const
+    {
+        bool has_begun = approach_.moment != BEFORE_START;
+        return approach_.moment != IN_FLIGHT && !approach_.cancel_first && (has_begun || !keeper_);
     }
 
     void complete()
     {
         completed_ = true;
-        operation_.complete();
+        if (keeper_)
+            keeper_->wait_until_completed();
+        else
+            operation_.complete();
     }
 
     /* Deadlines fire in this turn, an error when the caller has returned it. */
@@ -151,6 +172,7 @@ private:
     coil_scope outer_ = {}, inner_ = {};
     coil_future gate_ = {};
     bool used_ = false, completed_ = false;
+    std::optional<Keeper> keeper_;
 };
 
 Fate fate_of(const CancelRow &row, Moment moment)
@@ -159,7 +181,7 @@ Fate fate_of(const CancelRow &row, Moment moment)
     return fates[moment];
 }
 
-bool fits(Fate fate, const Operation &operation, ssize_t result)
+bool fits(Fate fate, const Approach &approach, const Operation &operation, ssize_t result)
 {
     switch (fate) {
     case REFUSED:
@@ -170,6 +192,8 @@ bool fits(Fate fate, const Operation &operation, ssize_t result)
         return result > 0 && operation.was_stopped(result);
     case HAPPENED:
         return !operation.was_stopped(result);
+    case FIRST:
+        return operation.was_stopped(result) == approach.cancel_first;
     case EITHER:
         break;
     }
@@ -191,10 +215,14 @@ void check_cell(Operation &operation, const CancelRow &row, const Approach &appr
                  (approach.cancel_first ? ", cancelled first" : ""));
     int descriptors = open_descriptors();
     operation.will_complete = approach.moment != IN_FLIGHT;
-    operation.begin();
     Cell cell(operation, approach, cause);
+    if (operation.is_local)
+        cell.keep();
+    else
+        operation.begin();
     cell.run();
-    EXPECT_TRUE(fits(fate_of(row, approach.moment), operation, cell.result)) << cell.result;
+    EXPECT_TRUE(fits(fate_of(row, approach.moment), approach, operation, cell.result))
+        << cell.result;
     bool reported = is_reported(row, operation, cell.result);
     EXPECT_EQ(reported ? report.inner : report.inner_happened, cell.inner_outcome);
     EXPECT_EQ(reported ? report.outer : report.outer_happened, cell.outer_outcome);
@@ -242,21 +270,25 @@ std::string name_of_row(const testing::TestParamInfo<CancelRow> &info)
 
 TEST_P(CancelledOperation, DoesWhatItsRowSaysInEveryCell)
 {
-    EXPECT_EQ(0, run([] {
-                  std::unique_ptr<Operation> operation = GetParam().make();
-                  run_matrix(*operation, GetParam());
-                  return 0;
-              }));
+    EXPECT_EQ(0, run(
+                     [] {
+                         std::unique_ptr<Operation> operation = GetParam().make();
+                         run_matrix(*operation, GetParam());
+                         return 0;
+                     },
+                     cores(2)));
 }
 
 TEST_P(CancelledOperation, RacesItsCompletionAndLosesNothing)
 {
     constexpr int kRounds = 10000;
-    EXPECT_EQ(0, run([] {
-                  std::unique_ptr<Operation> operation = GetParam().make();
-                  run_race(*operation, GetParam(), rounds(kRounds));
-                  return 0;
-              }));
+    EXPECT_EQ(0, run(
+                     [] {
+                         std::unique_ptr<Operation> operation = GetParam().make();
+                         run_race(*operation, GetParam(), rounds(kRounds));
+                         return 0;
+                     },
+                     cores(2)));
 }
 
 } // namespace coil_test

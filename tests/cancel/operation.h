@@ -10,6 +10,7 @@
 #include "support/running.h"
 
 #include <coil/future.h>
+#include <functional>
 #include <random>
 #include <string>
 
@@ -43,8 +44,14 @@ private:
     std::string bytes_;
 };
 
-/* begin() and end() run while nothing is in flight, in a coroutine; complete() is called once
- * between them, on any thread, also when the operation was never begun or is over. */
+/*
+ * begin() and end() run while nothing is in flight, in a coroutine; complete() is called once
+ * between them, on any thread, also when the operation was never begun or is over.
+ *
+ * One that needs no kernel is local: a coroutine of its own, its keeper, does both of the former in
+ * keep(). Others may line up behind it for the same thing, so as to see whether what it did not
+ * take, or gave back, is passed on; nothing happens until they do.
+ */
 class Operation {
 public:
     Operation() = default;
@@ -58,17 +65,28 @@ public:
     virtual void complete() {}            /* makes what it waits for happen */
     virtual void end(ssize_t result) = 0; /* -ECANCELED: it did not happen */
     virtual void end_dropped() {}         /* the result was thrown away */
+    virtual void leave(ssize_t) {} /* at once after call() or await: gives back what it got */
+
+    virtual void keep(const std::function<void()> &until_due)
+    {
+        begin();
+        until_due();
+        complete();
+    }
+    virtual bool is_lined_up() const { return true; }
 
     /* Whether a cancellation ended it: one in several steps then returns how far it came. */
     virtual bool was_stopped(ssize_t result) const { return result == -ECANCELED; }
 
     bool has_future = true;    /* start() exists */
     bool may_drop = false;     /* a result that nobody takes is no loss */
+    bool is_local = false;     /* the core itself completes it: by keep() */
     bool has_peer = true;      /* without complete() it waits for ever */
     bool will_complete = true; /* for begin(): complete() is called while it is in flight */
 
     /* When complete() comes in a race: the peer's thread and the kernel must be ready by then. */
     int64_t lead_ns = 25 * COIL_USEC;
+    coil_scope *others = nullptr; /* of a local one: for those behind it */
     std::mt19937_64 random{20260101};
 
     uint64_t pick(uint64_t below) { return random() % below; }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* An operation, a thread that makes it complete, and a cancellation, all at the same moment. */
+/* An operation, a thread or a coroutine that makes it complete, and a cancellation, all at the same
+ * moment. */
 #include "cancel/cancel.h"
+#include "cancel/keeper.h"
 
-#include <coil/scope.h>
+#include <atomic>
 #include <sched.h>
 #include <thread>
 #include <unistd.h>
@@ -65,9 +67,23 @@ private:
 };
 
 /* The ways to give up. */
-enum Way { FUTURE_CANCEL, FUTURE_DEADLINE, SCOPE_CANCEL, SCOPE_DEADLINE, DROP, WAY_COUNT };
+enum Way {
+    FUTURE_CANCEL,
+    FUTURE_DEADLINE,
+    SCOPE_CANCEL,
+    SCOPE_CANCEL_FROM_AFAR, /* that is, from another core */
+    SCOPE_DEADLINE,
+    DROP,
+    WAY_COUNT
+};
 
 constexpr ssize_t kDropped = -99999;
+
+ssize_t left(Operation &operation, ssize_t result)
+{
+    operation.leave(result);
+    return result;
+}
 
 ssize_t cancel_future(Operation &operation, coil_time instant, bool twice)
 {
@@ -79,7 +95,7 @@ ssize_t cancel_future(Operation &operation, coil_time instant, bool twice)
         turn(1);
         coil_future_cancel(&future);
     }
-    return coil_await(&future);
+    return left(operation, coil_await(&future));
 }
 
 ssize_t drop_future(Operation &operation, coil_time instant)
@@ -96,7 +112,7 @@ ssize_t await_until(Operation &operation, coil_time instant)
     COIL_FUTURE(future);
     operation.start(&future);
     ssize_t result = coil_await_until(&future, instant);
-    return result == -ETIMEDOUT ? -ECANCELED : result;
+    return left(operation, result == -ETIMEDOUT ? -ECANCELED : result);
 }
 
 ssize_t cancel_scope(Operation &operation, coil_time instant, bool twice)
@@ -110,7 +126,28 @@ ssize_t cancel_scope(Operation &operation, coil_time instant, bool twice)
         return 0;
     };
     spawn(&scope, other);
-    ssize_t result = operation.call();
+    ssize_t result = left(operation, operation.call());
+    EXPECT_EQ(0, coil_scope_close(&scope, 0));
+    return result;
+}
+
+/* The others wait for the coroutine over there to run. */
+ssize_t cancel_scope_from_afar(Operation &operation, int64_t span, std::atomic<coil_time> &begin)
+{
+    COIL_SCOPE(scope, COIL_FOREVER);
+    Body cancel = [&] {
+        coil_scope_cancel(&scope);
+        return 0;
+    };
+    Body other = [&] {
+        coil_time now = coil_now();
+        begin = now;
+        while (coil_now() < now + span) { /* ends at that instant */
+        }
+        return call(0, cancel);
+    };
+    EXPECT_EQ(0, coil_spawn_on(&scope, 1, call_body, &other));
+    ssize_t result = left(operation, operation.call());
     EXPECT_EQ(0, coil_scope_close(&scope, 0));
     return result;
 }
@@ -118,7 +155,7 @@ ssize_t cancel_scope(Operation &operation, coil_time instant, bool twice)
 ssize_t scope_deadline(Operation &operation, coil_time instant)
 {
     COIL_SCOPE(scope, instant);
-    ssize_t result = operation.call();
+    ssize_t result = left(operation, operation.call());
     int outcome = coil_scope_close(&scope, 0);
     bool is_doubtful = result >= 0 && operation.was_stopped(result);
     if (!is_doubtful) {
@@ -129,10 +166,12 @@ ssize_t scope_deadline(Operation &operation, coil_time instant)
 
 Way pick_way(Operation &operation)
 {
-    for (;;) { /* ends: two of the five are always allowed */
+    for (;;) { /* ends: two of them are always allowed */
         Way way = Way(operation.pick(WAY_COUNT));
         bool wants_future = way == FUTURE_CANCEL || way == FUTURE_DEADLINE || way == DROP;
-        if ((way != DROP || operation.may_drop) && (!wants_future || operation.has_future))
+        bool is_allowed = (way != DROP || operation.may_drop) && way != SCOPE_CANCEL_FROM_AFAR &&
+                          (!wants_future || operation.has_future);
+        if (is_allowed)
             return way;
     }
 }
@@ -190,11 +229,32 @@ void expect_winners(const CancelRow &row, const Tally &tally)
     printf("happened %d, stopped %d, dropped %d\n", tally.happened, tally.stopped, tally.dropped);
     int often = (tally.happened + tally.stopped) / 200;
     EXPECT_GE(tally.happened, often) << "of " << tally.happened + tally.stopped;
-    EXPECT_GE(tally.stopped, row.racing == EITHER ? often : 0);
-    EXPECT_TRUE(row.racing == EITHER || tally.stopped == 0) << "impossible: " << row.why;
+    bool may_stop = row.racing == EITHER || row.racing == FIRST;
+    EXPECT_GE(tally.stopped, may_stop ? often : 0);
+    EXPECT_TRUE(may_stop || tally.stopped == 0) << "impossible: " << row.why;
 }
 
-void race_once(Operation &operation, Peer &peer, std::vector<Aim> &aims, Tally *tally)
+/* What came of a round, and by which way it was given up. */
+struct Round {
+    Way way;
+    ssize_t result;
+};
+
+void check(Operation &operation, Round round, std::vector<Aim> &aims, Tally *tally)
+{
+    SCOPED_TRACE("way " + std::to_string(round.way) + ", result " + std::to_string(round.result));
+    if (round.result == kDropped) {
+        tally->dropped++;
+        operation.end_dropped();
+        return;
+    }
+    bool happened = !operation.was_stopped(round.result);
+    (happened ? tally->happened : tally->stopped)++;
+    aims[size_t(round.way)].learn(happened);
+    operation.end(round.result);
+}
+
+void race_a_thread(Operation &operation, Peer &peer, std::vector<Aim> &aims, Tally *tally)
 {
     operation.begin();
     coil_time now = coil_now();
@@ -204,16 +264,28 @@ void race_once(Operation &operation, Peer &peer, std::vector<Aim> &aims, Tally *
     ssize_t result = give_up(operation, way, now + aims[size_t(way)].span(operation));
     if (operation.has_peer)
         peer.wait();
-    SCOPED_TRACE("way " + std::to_string(way) + ", result " + std::to_string(result));
-    if (result == kDropped) {
-        tally->dropped++;
-        operation.end_dropped();
-        return;
+    check(operation, {way, result}, aims, tally);
+}
+
+void race_a_coroutine(Operation &operation, std::vector<Aim> &aims, Tally *tally)
+{
+    constexpr uint64_t kOneIn = 16; /* takes longer than the others */
+    Way way = operation.pick(kOneIn) == 0 ? SCOPE_CANCEL_FROM_AFAR : pick_way(operation);
+    int64_t span = aims[size_t(way)].span(operation);
+    std::atomic<coil_time> begin{COIL_FOREVER};
+    Keeper keeper(operation, [&] {
+        coil_time from = begin;
+        return from != COIL_FOREVER && coil_now() >= from + operation.lead_ns;
+    });
+    ssize_t result;
+    if (way == SCOPE_CANCEL_FROM_AFAR) {
+        result = cancel_scope_from_afar(operation, span, begin);
+    } else {
+        begin = coil_now();
+        result = give_up(operation, way, begin + span);
     }
-    bool happened = !operation.was_stopped(result);
-    (happened ? tally->happened : tally->stopped)++;
-    aims[size_t(way)].learn(happened);
-    operation.end(result);
+    keeper.wait_until_completed();
+    check(operation, {way, result}, aims, tally);
 }
 
 } // namespace
@@ -227,7 +299,10 @@ void run_race(Operation &operation, const CancelRow &row, int round_count)
         std::vector<Aim> aims(WAY_COUNT, Aim(operation.lead_ns));
         while (tally.happened + tally.stopped < round_count && !testing::Test::HasFailure()) {
             SCOPED_TRACE("round " + std::to_string(tally.happened + tally.stopped));
-            race_once(operation, peer, aims, &tally);
+            if (operation.is_local)
+                race_a_coroutine(operation, aims, &tally);
+            else
+                race_a_thread(operation, peer, aims, &tally);
         }
     }
     EXPECT_EQ(descriptors, open_descriptors());

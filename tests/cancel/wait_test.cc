@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Cancelling what moves nothing itself: waiting, calling, and what was received by others. */
+/* Cancelling what moves nothing itself: waiting, and what was received by others. */
 #include "cancel/cancel.h"
+#include "cancel/on_pipe.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
@@ -10,25 +11,6 @@
 namespace {
 
 using namespace coil_test;
-
-/* A byte arrives in a pipe, and must still be there afterwards. */
-struct OnPipe : Operation {
-    Pair pipe = make_pipe();
-
-    OnPipe() { has_future = false; }
-    void complete() override { EXPECT_EQ(1, write(pipe.right, "!", 1)); }
-    void end(ssize_t result) override
-    {
-        ASSERT_TRUE(result >= 0 || result == -ECANCELED);
-        end_dropped();
-    }
-    void end_dropped() override
-    {
-        char byte;
-        ASSERT_EQ(1u, bytes_waiting(pipe.left));
-        ASSERT_EQ(1, read(pipe.left, &byte, 1));
-    }
-};
 
 struct Polling : OnPipe {
     Polling() { has_future = may_drop = true; }
@@ -69,26 +51,6 @@ struct AwaitingAll : OnPipe {
         coil_poll_start(&poll, pipe.left, POLLIN);
         coil_future *const list[] = {&nop, &poll};
         return coil_await_all(list, 2);
-    }
-};
-
-/* The coroutine that is called reads the byte, so its result tells where that went. */
-struct Calling : OnPipe {
-    Calling() { has_future = true; }
-
-    static int read_byte(void *calling)
-    {
-        char byte;
-        return int(coil_read(static_cast<Calling *>(calling)->pipe.left, &byte, 1));
-    }
-    void start(coil_future *future) override { coil_call_start(future, 0, read_byte, this); }
-    ssize_t call() override { return coil_call(0, read_byte, this); }
-    void end(ssize_t result) override
-    {
-        ASSERT_TRUE(result == 1 || result == -ECANCELED);
-        if (result < 0)
-            end_dropped();
-        ASSERT_EQ(0u, bytes_waiting(pipe.left));
     }
 };
 
@@ -231,7 +193,6 @@ const CancelRow kRows[] = {
     {"coil_await_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingOne<coil_await_next>>},
     {"coil_await_race", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingOne<coil_await_race>>},
     {"coil_await_all", REFUSED, STOPPED, EITHER, HAPPENED, "", make<AwaitingAll>},
-    {"coil_call", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Calling>},
     {"coil_receiver_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Receiving>},
     {"coil_receiver_reply", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Replying>},
     {"coil_sleep_until", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Sleeping>},

@@ -30,6 +30,9 @@ public:
     virtual void block(unsigned waiters) = 0;
     virtual void grant() = 0;
 
+    /* By a waiter: whether it could wait now. */
+    virtual bool may_wait() { return true; }
+
     /* By a waiter, in either spelling; and what it does with the result of either. */
     virtual int wait() = 0;
     virtual void start(coil_future *future) = 0;
@@ -45,7 +48,6 @@ public:
 using Waits = std::vector<std::pair<std::string, std::function<std::unique_ptr<Wait>()>>>;
 
 /* Each is one test over all of `waits`. */
-void expect_every_cell_of_the_table(const Waits &waits);
 void expect_own_deadlines(const Waits &waits);
 void expect_first_come_first_served(const Waits &waits);
 void expect_dropped_grants_are_passed_on(const Waits &waits);
