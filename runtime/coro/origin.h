@@ -4,6 +4,7 @@
  * having waited for one. Debug builds keep that; others only know that there is one.
  *
  *     coil__origins_note(o, future, what, caller)   `future` is in flight
+ *     coil__origins_attribute(o, future, caller)    if in flight, then because of that caller
  *     coil__origins_forget(o, future)               it is done
  *     coil__origins_blame(o)                        stops: one was left in flight
  */

@@ -49,6 +49,14 @@ static inline void coil__origins_forget(struct coil__origins *origins, const voi
         origin->future = NULL;
 }
 
+static inline void coil__origins_attribute(struct coil__origins *origins, const void *future,
+                                           const void *caller)
+{
+    struct coil__origin *origin = coil__origins_find(origins, future);
+    if (origin != NULL)
+        origin->caller = caller;
+}
+
 static inline __attribute__((noreturn)) void
 coil__origins_blame(const struct coil__origins *origins)
 {

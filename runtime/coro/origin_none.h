@@ -24,6 +24,14 @@ static inline void coil__origins_forget(struct coil__origins *origins, const voi
     (void)future;
 }
 
+static inline void coil__origins_attribute(struct coil__origins *origins, const void *future,
+                                           const void *caller)
+{
+    (void)origins;
+    (void)future;
+    (void)caller;
+}
+
 static inline __attribute__((noreturn)) void
 coil__origins_blame(const struct coil__origins *origins)
 {

@@ -138,6 +138,7 @@ int coil_acceptor_next(struct coil_acceptor *acceptor)
             if (coil__op_closes(acceptor->fd) != acceptor->closes)
                 return -ECANCELED; /* the number may be another listener's by now */
             arm(acceptor);
+            coil__origins_attribute(&task->origins, &acceptor->future, __builtin_return_address(0));
         }
         wait_for_event(acceptor, task);
     }

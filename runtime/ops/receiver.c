@@ -269,10 +269,12 @@ ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
         }
         if (receiver->state == ENDED)
             return receiver->error;
-        if (coil__future_busy(&receiver->future))
+        if (coil__future_busy(&receiver->future)) {
             wait_for_event(receiver, task);
-        else
-            arm(buffers, receiver);
+            continue;
+        }
+        arm(buffers, receiver);
+        coil__origins_attribute(&task->origins, &receiver->future, __builtin_return_address(0));
     }
 }
 
