@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a wrong program reads before it is stopped: the whole line, and nothing else. */
 #include "ops/sockets.h"
-#include "support/running.h"
-
-#include <string>
-#include <vector>
+#include "support/misuse.h"
 
 namespace {
 
@@ -68,21 +65,10 @@ int in_child(coil_fn *fn)
     return coil_scope_close(&scope, 0);
 }
 
-struct Misuse {
-    const char *name, *place, *sentence, *who; /* who: of the coroutine, "" outside of one */
-    int (*body)();
-};
-
-constexpr const char *kFirst = "fn of coil_run\\(\\)";
-constexpr const char *kChild = "call_body \\(.*tests/support/running.h:[0-9]+\\)";
 constexpr const char *kNamed = "the guilty one";
 
 constexpr const char *kIdle = "coil_await: the future was never started, or is awaited twice";
 constexpr const char *kShared = "coil_await: another coroutine waits for this future";
-/* Debug builds know more, and say it in a file of their own. */
-constexpr const char *kOrigin = "coro/origin_(none|debug).h";
-#define IN_FLIGHT(kind) \
-    "a coroutine returned with an operation in flight(: " kind ", started at [^ ]+:[0-9]+)?"
 constexpr const char *kOpen = "a coroutine returned with a scope open";
 constexpr const char *kNotInnermost =
     "coil_scope_close: not the innermost scope that the caller opened";
@@ -92,8 +78,6 @@ constexpr const char *kNotLent =
     "coil_buffer_release: not a lent buffer of this core, or released twice";
 constexpr const char *kNoReply =
     "coil_receiver_reply: not a lent buffer of this core, or released already";
-constexpr const char *kOutside =
-    "called outside a coroutine: only fn of coil_run\\(\\) and what it spawns may";
 
 constexpr const char *kFuture = "future/future.c", *kScope = "future/scope.c",
                      *kTask = "coro/task.h", *kReceiver = "ops/receiver.c",
@@ -156,12 +140,12 @@ const Misuse kFutures[] = {
      [] {
          return beside_a_waiter([](coil_future *future) { return coil_await_all(&future, 1); });
      }},
-    {"ReturnWithASleepInFlight", kOrigin, IN_FLIGHT("sleep"), kFirst,
+    {"ReturnWithASleepInFlight", kOrigin, in_flight("sleep"), kFirst,
      [] {
          coil_sleep_start(&left_future, kMuchLater);
          return 0;
      }},
-    {"ReturnOfAChildWithANopInFlight", kOrigin, IN_FLIGHT("nop"), kNamed,
+    {"ReturnOfAChildWithANopInFlight", kOrigin, in_flight("nop"), kNamed,
      [] {
          return in_child([](void *) {
              coil_task_rename("the guilty one");
@@ -169,7 +153,7 @@ const Misuse kFutures[] = {
              return 0;
          });
      }},
-    {"ReturnWithACallInFlight", kOrigin, IN_FLIGHT("call"), kFirst,
+    {"ReturnWithACallInFlight", kOrigin, in_flight("call"), kFirst,
      [] {
          coil_call_start(
              &left_future, 0, [](void *) { return 0; }, nullptr);
@@ -322,7 +306,7 @@ const Misuse kSockets[] = {
              return int(coil_receiver_next(&lender.receiver, &data));
          });
      }},
-    {"ReturnWithAReceiverOpen", kOrigin, IN_FLIGHT("receive"), kNamed,
+    {"ReturnWithAReceiverOpen", kOrigin, in_flight("receive"), kNamed,
      [] {
          return in_child([](void *) {
              Pair pair = make_socketpair();
@@ -333,6 +317,14 @@ const Misuse kSockets[] = {
              EXPECT_EQ(1, coil_receiver_next(&left_receiver, &data));
              return 0;
          });
+     }},
+    {"ReturnWithAnAcceptorOpen", kOrigin, in_flight("accept"), kFirst,
+     [] {
+         Fd listener = make_listener();
+         coil_acceptor_open(&left_acceptor, listener, 0);
+         Fd conn = connect_to(address_of(listener));
+         EXPECT_LE(0, coil_acceptor_next(&left_acceptor));
+         return 0;
      }},
     {"AcceptorOpenTwice", kAcceptor, "coil_acceptor_open: it is open already", kFirst,
      [] {
@@ -391,40 +383,11 @@ const Misuse kElsewhere[] = {
      }},
 };
 
-void PrintTo(const Misuse &misuse, std::ostream *out)
-{
-    *out << misuse.name;
-}
-
-std::string name_of(const testing::TestParamInfo<Misuse> &info)
-{
-    return info.param.name;
-}
-
-struct MisuseDeathTest : testing::TestWithParam<Misuse> {
-    MisuseDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
-
-    static std::string line(const Misuse &misuse)
-    {
-        std::string who = *misuse.who == 0 ? "" : std::string("; in coroutine ") + misuse.who;
-        return std::string("^coil: runtime/") + misuse.place + ":[0-9]+: " + misuse.sentence + who +
-               "\n$";
-    }
-};
-
-TEST_P(MisuseDeathTest, IsStoppedWithThisLine)
-{
-    const Misuse &misuse = GetParam();
-    bool outside = *misuse.who == 0;
-    EXPECT_EXIT(_exit(outside ? misuse.body() : run(misuse.body)), testing::KilledBySignal(SIGABRT),
-                line(misuse));
-}
-
-INSTANTIATE_TEST_SUITE_P(Future, MisuseDeathTest, testing::ValuesIn(kFutures), name_of);
-INSTANTIATE_TEST_SUITE_P(Scope, MisuseDeathTest, testing::ValuesIn(kScopes), name_of);
-INSTANTIATE_TEST_SUITE_P(Socket, MisuseDeathTest, testing::ValuesIn(kSockets), name_of);
-INSTANTIATE_TEST_SUITE_P(Runtime, MisuseDeathTest, testing::ValuesIn(kRuntime), name_of);
+INSTANTIATE_TEST_SUITE_P(Future, MisuseDeathTest, testing::ValuesIn(kFutures), name_of_misuse);
+INSTANTIATE_TEST_SUITE_P(Scope, MisuseDeathTest, testing::ValuesIn(kScopes), name_of_misuse);
+INSTANTIATE_TEST_SUITE_P(Socket, MisuseDeathTest, testing::ValuesIn(kSockets), name_of_misuse);
+INSTANTIATE_TEST_SUITE_P(Runtime, MisuseDeathTest, testing::ValuesIn(kRuntime), name_of_misuse);
 INSTANTIATE_TEST_SUITE_P(OutsideOfCoroutines, MisuseDeathTest, testing::ValuesIn(kElsewhere),
-                         name_of);
+                         name_of_misuse);
 
 } // namespace

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/misuse.h"
+
+#include <csignal>
+#include <unistd.h>
+
+namespace coil_test {
+namespace {
+
+#ifdef NDEBUG
+constexpr bool kKnowsOrigin = false;
+#else
+constexpr bool kKnowsOrigin = true;
+#endif
+
+std::string line(const Misuse &misuse)
+{
+    std::string who = *misuse.who == 0 ? "" : std::string("; in coroutine ") + misuse.who;
+    return std::string("^coil: runtime/") + misuse.place + ":[0-9]+: " + misuse.sentence + who +
+           "\n$";
+}
+
+} // namespace
+
+std::string in_flight(const std::string &kind)
+{
+    std::string origin = kKnowsOrigin ? ": " + kind + ", started at [^ ]*tests/[^ ]+:[0-9]+" : "";
+    return "a coroutine returned with an operation in flight" + origin;
+}
+
+void PrintTo(const Misuse &misuse, std::ostream *out)
+{
+    *out << misuse.name;
+}
+
+std::string name_of_misuse(const testing::TestParamInfo<Misuse> &info)
+{
+    return info.param.name;
+}
+
+TEST_P(MisuseDeathTest, IsStoppedWithThisLine)
+{
+    const Misuse &misuse = GetParam();
+    bool outside = *misuse.who == 0;
+    EXPECT_EXIT(_exit(outside ? misuse.body() : run(misuse.body, cores(misuse.core_count))),
+                testing::KilledBySignal(SIGABRT), line(misuse));
+}
+
+} // namespace coil_test
