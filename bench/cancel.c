@@ -4,7 +4,7 @@
  *
  * From coil_scope_cancel() until the last of them has ended, divided by their number; the memory
  * that each took while it was parked, and what of that the process keeps when coil has ended. All
- * of a kind wait for the same descriptor; the last case has a part of each kind.
+ * of a kind wait for the same thing; the last case has a part of each kind.
  *
  * Beside: as many operations of bare io_uring, cancelled one by one, without coroutines. Not
  * measured: to spawn and park them (bench/spawn).
@@ -25,7 +25,7 @@
 
 enum { COROUTINES = 100000, QUICK_COROUTINES = 10000, RING_ENTRIES = 256 };
 
-enum kind { READS, ACCEPTS, TIMERS, KINDS, ALL_KINDS = KINDS };
+enum kind { READS, ACCEPTS, TIMERS, CHANNELS, LOCKS, KINDS, ALL_KINDS = KINDS };
 
 static unsigned coroutines = COROUTINES;
 
@@ -33,6 +33,8 @@ static unsigned coroutines = COROUTINES;
 struct storm {
     enum kind kind;
     int pipe[2], listener;
+    struct coil_chan chan; /* empty, for values of a byte */
+    struct coil_mutex mutex;
     unsigned begun, cancelled;
     int64_t elapsed_ns;
     double bytes_before, bytes_parked, bytes_after;
@@ -58,6 +60,10 @@ static int wait_for(struct storm *storm, enum kind kind)
         return (int)coil_read(storm->pipe[0], &byte, 1);
     case ACCEPTS:
         return coil_accept(storm->listener, NULL, NULL, 0);
+    case CHANNELS:
+        return coil_chan_recv(&storm->chan, &byte);
+    case LOCKS:
+        return coil_mutex_lock(&storm->mutex);
     case TIMERS:
     case KINDS:
         break;
@@ -77,8 +83,9 @@ static int park(void *arg)
 static int coil_main(void *arg)
 {
     struct storm *storm = arg;
+    coil_chan_init(&storm->chan, NULL, 1, 0);
+    int result = coil_mutex_lock(&storm->mutex);
     COIL_SCOPE(scope, COIL_FOREVER);
-    int result = 0;
     for (unsigned i = 0; i < coroutines && result == 0; i++)
         result = coil_spawn(&scope, park, storm);
     while (storm->begun < coroutines && result == 0) /* ends: each turn begins some */
@@ -90,6 +97,9 @@ static int coil_main(void *arg)
     coil_scope_cancel(&scope);
     result = coil_scope_close(&scope, result);
     storm->elapsed_ns = clock_ns() - start;
+    coil_mutex_unlock(&storm->mutex); /* aborts, as the next, if anybody still waits */
+    coil_mutex_destroy(&storm->mutex);
+    coil_chan_destroy(&storm->chan);
     return result;
 }
 
@@ -258,6 +268,8 @@ int main(int argc, char **argv)
     measure_kind(&harness, "reads", READS, true);
     measure_kind(&harness, "accepts", ACCEPTS, true);
     measure_kind(&harness, "timers", TIMERS, false);
+    measure_kind(&harness, "receives from a channel", CHANNELS, false);
+    measure_kind(&harness, "locks of a mutex", LOCKS, false);
     measure_kind(&harness, "waits of all kinds", ALL_KINDS, false);
     return harness_close(&harness);
 }
