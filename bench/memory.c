@@ -7,14 +7,12 @@
  * each one page touched, which is the least that a stack can be. Not measured: the stacks of
  * coroutines that have called deeply, which keep the pages that they touched.
  */
+#include "harness/apart.h"
 #include "harness/coil_subject.h"
 #include "harness/footprint.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -100,35 +98,30 @@ static int bare_footprint(const struct window *window, struct footprint *footpri
 
 typedef int footprint_fn(const struct window *window, struct footprint *footprint);
 
-/* What the process of a subject reports. */
-struct report {
+/* What a subject's process is given, and what it reports. */
+struct subject_process {
+    const struct window *window;
+    footprint_fn *take;
     struct footprint footprint;
     int result;
 };
 
-/* Takes the footprint in a process of its own. */
+static void take_apart(void *arg)
+{
+    struct subject_process *process = arg;
+    process->result = process->take(process->window, &process->footprint);
+}
+
 static const char *measure(const struct window *window, footprint_fn *take,
                            double figures[METRIC_MAX])
 {
-    struct report report = {0};
-    int ends[2];
-    if (pipe(ends) < 0)
-        return strerror(errno);
-    pid_t pid = fork();
-    if (pid == 0) {
-        report.result = take(window, &report.footprint);
-        ssize_t written = write(ends[1], &report, sizeof(report));
-        _exit(written == sizeof(report) ? 0 : 1);
-    }
-    close(ends[1]);
-    ssize_t n = read(ends[0], &report, sizeof(report));
-    close(ends[0]);
-    waitpid(pid, NULL, 0);
-    if (n != sizeof(report))
-        return "its process died";
-    figures[0] = report.footprint.bytes;
-    figures[1] = report.footprint.areas;
-    return harness_reason(report.result);
+    struct subject_process process = {.window = window, .take = take};
+    const char *failed = apart_call(take_apart, &process, sizeof(process));
+    if (failed != NULL)
+        return failed;
+    figures[0] = process.footprint.bytes;
+    figures[1] = process.footprint.areas;
+    return harness_reason(process.result);
 }
 
 static const char *measure_coil(const struct window *window, double figures[METRIC_MAX])

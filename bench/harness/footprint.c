@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of a process. */
+/* What a process holds: memory, and descriptors. */
 #include "harness/footprint.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,4 +48,16 @@ double footprint_areas(pid_t pid)
 double footprint_available(void)
 {
     return read_kib("/proc/meminfo", "MemAvailable:") * 1024;
+}
+
+int footprint_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return 0;
+    int count = -3; /* ".", "..", and the one that looks */
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of a process. */
+/* What a process holds: memory, and descriptors. */
 #ifndef BENCH_FOOTPRINT_H
 #define BENCH_FOOTPRINT_H
 
@@ -10,6 +10,9 @@ double footprint_bytes(pid_t pid);
 
 /* How many memory areas the process has. */
 double footprint_areas(pid_t pid);
+
+/* How many descriptors this process has open. */
+int footprint_descriptors(void);
 
 /* Memory that programs can get without swapping, in bytes. */
 double footprint_available(void);

@@ -56,9 +56,10 @@ static void stop_all(struct coil_future *const futures[], size_t count)
 int coil_await_race(struct coil_future *const futures[], size_t count)
 {
     struct coil_task *task = coil__self();
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         coil__require(futures[i]->state != COIL__FUTURE_IDLE,
                       "coil_await_race: a future was never started");
+    }
     int winner = first_of(futures, count, false);
     if (winner < 0) {
         coil__future_wait_one(futures, count);
