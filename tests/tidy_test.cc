@@ -25,6 +25,8 @@ const tidy::Exceptions kAtomics = {
     {"runtime/ring/kernel.c", "the kernel reads the tail of the submission queue"},
     {"runtime/core/buffers.c", "the kernel reads the tail of the ring of receive buffers"},
     {"runtime/coro/fault.c", "one handler of SIGSEGV for all cores, opened and closed by each"},
+    {"runtime/base/workers.h", "the lock of a pool of threads"},
+    {"runtime/base/workers.c", "one thread waits for another's work here"},
     {"runtime/base/log.c", "lines of several threads share stderr; never on an operation's path"},
 };
 
