@@ -355,6 +355,8 @@ const Misuse kElsewhere[] = {
      [] { return int(coil_core_count()); }},
     {"CoreSelf", kRun, "coil_core_self: called outside coil_run\\(\\)", "",
      [] { return int(coil_core_self()); }},
+    {"RingName", kRun, "coil_ring_name: called outside coil_run\\(\\)", "",
+     [] { return int(coil_ring_name()[0]); }},
     {"ScopeOpen", kTask, kOutside, "",
      [] {
          coil_scope_open(&left_scope, COIL_FOREVER);

@@ -19,6 +19,8 @@ COIL_BEGIN_DECLS
 struct coil_options {
     unsigned core_count;     /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
     const char *cpus;        /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
+    const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring
+                              * ("kernel") */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
     size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
                               * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
@@ -56,6 +58,9 @@ COIL_MUST_CHECK int coil_run(const struct coil_options *options, coil_fn *fn, vo
 /* How many cores run, and which of them (from 0) the caller is on. Inside coil_run() only. */
 unsigned coil_core_count(void);
 unsigned coil_core_self(void);
+
+/* What executes this run's operations: "kernel" is io_uring. Inside coil_run() only. */
+const char *coil_ring_name(void);
 
 /*
  * Runs fn(arg) as a coroutine of `core` and waits for its result. Cancelling the call cancels

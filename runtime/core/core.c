@@ -77,7 +77,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     err = coil__closes_open(&core->closes);
     if (err < 0)
         goto close_sched;
-    err = coil__ring_open(&core->ring, &coil__ring_kernel, ring);
+    err = coil__ring_open(&core->ring, run->ring.driver, ring);
     if (err < 0)
         goto close_closes;
     coil__timers_here = &core->timers;

@@ -6,6 +6,7 @@
 #include "core/closes.h"
 #include "core/mailbox.h"
 #include "core/spin.h"
+#include "ring/choose.h"
 #include "ring/op.h"
 #include "future/scope.h"
 #include "future/timers.h"
@@ -40,6 +41,7 @@ struct coil__core {
 /* All cores of a coil_run(). */
 struct coil__run {
     const struct coil_options *options; /* with every default filled in */
+    struct coil__ring_choice ring;      /* who drives the rings of all cores */
     coil_fn *fn;
     void *arg;
     int result;

@@ -148,7 +148,9 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     static const struct coil_options none = {0};
     if (given == NULL)
         given = &none;
-    *resolved = (struct coil_options){.log = given->log};
+    *resolved = (struct coil_options){.log = given->log, .ring = given->ring};
+    if (resolved->ring == NULL)
+        resolved->ring = getenv("COIL_RING");
     int cpu_count = resolve_cpus(given, resolved, allowed, cpus);
     if (cpu_count < 0)
         return cpu_count;

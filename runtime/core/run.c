@@ -52,10 +52,13 @@ int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
     cpu_set_t allowed;
     int cpus[COIL__CPUS_MAX];
     struct coil_options resolved;
+    struct coil__ring_choice ring;
     int result = coil__options_resolve(options, &resolved, &allowed, cpus);
+    if (result >= 0)
+        result = coil__ring_choose(resolved.ring, &ring);
     if (result >= 0) {
         struct coil__run run = {
-            .options = &resolved, .fn = fn, .arg = arg, .number = coil__gate_open()};
+            .options = &resolved, .ring = ring, .fn = fn, .arg = arg, .number = coil__gate_open()};
         result = run_cores(&run, &allowed, cpus);
         coil__gate_close();
     }
@@ -75,4 +78,10 @@ unsigned coil_core_self(void)
 {
     coil__require(coil__core_here != NULL, "coil_core_self: called outside coil_run()");
     return coil__core_here->id;
+}
+
+const char *coil_ring_name(void)
+{
+    coil__require(coil__core_here != NULL, "coil_ring_name: called outside coil_run()");
+    return coil__core_here->ring.driver->name;
 }

@@ -108,6 +108,7 @@ static int open_core(const struct worker *worker, struct coil__core **core)
     struct coil__run *run = worker->crew->run;
     const struct coil__ring_options ring = {
         .entries = run->options->ring_entries,
+        .parameter = run->ring.parameter,
         .worker_cpus = worker->crew->allowed,
         .worker_cpus_size = sizeof(*worker->crew->allowed),
     };

@@ -19,6 +19,7 @@ struct coil__ring_options {
     unsigned entries;             /* SQ size; the CQ is 8 times as large */
     const cpu_set_t *worker_cpus; /* where the kernel's worker threads may run; NULL: anywhere */
     size_t worker_cpus_size;
+    const char *parameter; /* of the driver's name: what follows its colon; "": nothing */
 };
 
 /*

@@ -27,8 +27,9 @@ struct Options : testing::Test {
 
     Options()
     {
-        for (const char *name : {"COIL_CORES", "COIL_CPUS", "COIL_RING_ENTRIES", "COIL_STACK_SIZE",
-                                 "COIL_SPIN_NS", "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT"})
+        for (const char *name :
+             {"COIL_CORES", "COIL_CPUS", "COIL_RING_ENTRIES", "COIL_STACK_SIZE", "COIL_SPIN_NS",
+              "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT", "COIL_RING"})
             unsetenv(name);
         last_line.clear();
         line_count = 0;
@@ -223,6 +224,31 @@ TEST_F(Options, TheSmallestAndTheLargestValuesWork)
     given.spin_ns = COIL_SEC;
     EXPECT_EQ(0, run([] { return coil_nop(); }, given)) << last_line;
     EXPECT_EQ(0, line_count) << last_line;
+}
+
+TEST_F(Options, ChooseTheRingByItsName)
+{
+    auto name_of_ring = [] {
+        EXPECT_STREQ("kernel", coil_ring_name());
+        return 0;
+    };
+    given.ring = "kernel";
+    EXPECT_EQ(0, run(name_of_ring, given)) << last_line;
+    given.ring = nullptr;
+    setenv("COIL_RING", "kernel", 1);
+    EXPECT_EQ(0, run(name_of_ring, given)) << last_line;
+    EXPECT_EQ(0, line_count) << last_line;
+
+    for (const char *wrong : {"Kernel", "kern", "kernels", "kernel:", "kernel:7", ":", " kernel"}) {
+        given.ring = wrong;
+        expect_refused("COIL_RING or coil_options.ring: \"" + std::string(wrong) +
+                       "\" is no driver; there are: kernel");
+    }
+    given.ring = "kernel";
+    setenv("COIL_RING", "nonsense", 1);
+    EXPECT_EQ(0, run(name_of_ring, given)) << "the caller's word goes first";
+    given.ring = nullptr;
+    expect_refused("nonsense");
 }
 
 } // namespace
