@@ -13,4 +13,8 @@
  */
 int coil_subject_run(const struct window *window, coil_fn *fn, void *arg);
 
+/* As above on two cores, the second one on window->peer_cpu, which look out for events as
+ * `spin_ns` says. */
+int coil_subject_run_two(const struct window *window, int64_t spin_ns, coil_fn *fn, void *arg);
+
 #endif

@@ -36,6 +36,7 @@ static void measure(struct rounds *rounds, unsigned subject, double figures[METR
     struct window window = {
         .length_ns = (int64_t)ms * MS,
         .cpu = harness->placement.server_cpu,
+        .peer_cpu = harness->placement.load_cpu,
         .point = bench_case->point,
         .arg = bench_case->subjects[subject].arg,
     };

@@ -27,6 +27,7 @@ struct metric {
 struct window {
     int64_t length_ns;
     int cpu;           /* where the caller is pinned, and what it starts should be too */
+    int peer_cpu;      /* for what takes two threads; -1: there is only one CPU */
     const void *point; /* the case's, like a number of connections */
     void *arg;         /* the subject's */
 };

@@ -22,14 +22,21 @@ static inline void coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_n
     struct coil__mpsc_node *newest = __atomic_load_n(&queue->newest, __ATOMIC_RELAXED);
     do { /* ends: a failed exchange means that another producer got on */
         node->next = newest;
-        /* Release; pairs with the acquire in coil__mpsc_take(): the element is written. */
-    } while (!__atomic_compare_exchange_n(&queue->newest, &newest, node, true, __ATOMIC_RELEASE,
+        /* Release; pairs with the acquire in coil__mpsc_take(): the element is written. And
+         * sequentially consistent, for who then asks whether the consumer sleeps. */
+    } while (!__atomic_compare_exchange_n(&queue->newest, &newest, node, true, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
 }
 
 static inline bool coil__mpsc_empty(const struct coil__mpsc *queue)
 {
     return __atomic_load_n(&queue->newest, __ATOMIC_RELAXED) == NULL;
+}
+
+/* As above, for a consumer that has just said that it sleeps. */
+static inline bool coil__mpsc_empty_in_order(const struct coil__mpsc *queue)
+{
+    return __atomic_load_n(&queue->newest, __ATOMIC_SEQ_CST) == NULL;
 }
 
 /* Takes all elements, oldest first, as a list that ends with NULL. */

@@ -223,6 +223,21 @@ void coil__core_loop(struct coil__core *core)
     }
     enter_if_useful(core); /* the doorbells of the last messages */
     coil__assert(core->ring.in_flight == 0);
+    coil__require(core->outside == 0, "coil_run: a coroutine ended and left its port open");
+}
+
+void coil__core_deliver_rest(struct coil__core *core)
+{
+    coil__assert(core->finished); /* so that a delivery posts nothing */
+    coil__mailbox_drain(&core->mailbox);
+}
+
+int coil__core_open_bell(struct coil__core *core)
+{
+    int err = coil__ring_open_bell(&core->ring);
+    if (err == 0)
+        coil__mailbox_give_bell(&core->mailbox);
+    return err;
 }
 
 void coil__core_post(struct coil__core *core, struct coil__message *message)

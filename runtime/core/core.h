@@ -24,7 +24,7 @@ struct coil__core {
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     struct coil__closes closes;
     unsigned id;
-    uint32_t outside;             /* futures that a thread which is no core may complete */
+    uint32_t outside;             /* waits that a thread which is no core may end, and ports */
     bool stopping;                /* the root is cancelled: no task will start any more */
     bool counted;                 /* this core is among run->ended */
     bool finished;                /* all cores are: the loop may end */
@@ -62,6 +62,13 @@ void coil__core_close(struct coil__core *core);
 
 /* Turns the loop until every core has finished. */
 void coil__core_loop(struct coil__core *core);
+
+/* Lets threads that are no cores wake this one before it sleeps for the first time on their behalf.
+ * Idempotent. On its own thread. Returns 0 or -errno. */
+int coil__core_open_bell(struct coil__core *core);
+
+/* Delivers what was left in the mailbox when all loops had ended and nobody posts any more. */
+void coil__core_deliver_rest(struct coil__core *core);
 
 /* Leaves a message for `core`, and wakes it if need be. From another core, or itself. */
 void coil__core_post(struct coil__core *core, struct coil__message *message);

@@ -1,38 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* The atomics by which cores meet. */
+/* The atomics by which cores meet, and threads that are no cores. */
 #include "core/mailbox.h"
 
 #include <sched.h>
 
-/* Whether the receiver sleeps and nobody else is about to wake it. */
+/* Whether the receiver sleeps and nobody else is about to wake it. Sequentially consistent, like
+ * the push before; pairs with coil__mailbox_sleep(): either we see that it sleeps, or it sees the
+ * push. */
 static bool claim_wake(struct coil__mailbox *mailbox)
 {
-    return __atomic_load_n(&mailbox->asleep, __ATOMIC_RELAXED) != 0 &&
+    return __atomic_load_n(&mailbox->asleep, __ATOMIC_SEQ_CST) != 0 &&
            __atomic_exchange_n(&mailbox->asleep, 0, __ATOMIC_RELAXED) != 0;
 }
 
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message)
 {
     coil__mpsc_push(&mailbox->messages, &message->node);
-    /* Sequentially consistent; pairs with the fence in coil__mailbox_sleep(). */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return claim_wake(mailbox);
 }
 
 bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
 {
     coil__mpsc_push(&mailbox->messages, &message->node);
-    /* As in coil__mailbox_post(). Who sees no bell was here before the receiver's fence, which
-     * comes after it got the bell: so the receiver sees the message before it sleeps. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    /* Acquire; pairs with the release in coil__mailbox_give_bell(): the bell can be rung. */
-    return __atomic_load_n(&mailbox->has_bell, __ATOMIC_ACQUIRE) != 0 && claim_wake(mailbox);
+    /* Who sees no bell was here before the receiver got it, and only then does it sleep for what
+     * comes from outside: so it sees the message first. That the bell can be rung comes with it;
+     * pairs with coil__mailbox_give_bell(). */
+    return __atomic_load_n(&mailbox->has_bell, __ATOMIC_SEQ_CST) != 0 && claim_wake(mailbox);
 }
 
 void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
 {
-    /* Release; pairs with the acquire in coil__mailbox_post_outside(). */
-    __atomic_store_n(&mailbox->has_bell, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&mailbox->has_bell, 1, __ATOMIC_SEQ_CST);
 }
 
 bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake)
@@ -56,10 +54,9 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
 
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox)
 {
-    __atomic_store_n(&mailbox->asleep, 1, __ATOMIC_RELAXED);
-    /* Sequentially consistent; pairs with the fence in coil__mailbox_post(). */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (coil__mpsc_empty(&mailbox->messages))
+    /* Sequentially consistent, like the look; pairs with coil__mailbox_post(). */
+    __atomic_store_n(&mailbox->asleep, 1, __ATOMIC_SEQ_CST);
+    if (coil__mpsc_empty_in_order(&mailbox->messages))
         return true;
     coil__mailbox_awake(mailbox);
     return false;
@@ -111,6 +108,39 @@ bool coil__quiet_leave_if(uint64_t *quiet, uint64_t seen)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return __atomic_compare_exchange_n(quiet, &seen, seen + one_leaves, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_SEQ_CST);
+}
+
+enum { DOOR_OPEN = 1u << 31 }; /* the rest counts who is inside */
+
+void coil__door_open(uint32_t *door)
+{
+    /* Release; pairs with the acquire in coil__door_enter(): what lies behind the door is there. */
+    __atomic_fetch_or(door, DOOR_OPEN, __ATOMIC_RELEASE);
+}
+
+bool coil__door_enter(uint32_t *door)
+{
+    /* Acquire; pairs with the release in coil__door_open(). */
+    if ((__atomic_fetch_add(door, 1, __ATOMIC_ACQUIRE) & DOOR_OPEN) != 0)
+        return true;
+    coil__door_leave(door);
+    return false;
+}
+
+void coil__door_leave(uint32_t *door)
+{
+    /* Release; pairs with the acquire in coil__door_is_empty(): we are done with what is inside. */
+    __atomic_fetch_sub(door, 1, __ATOMIC_RELEASE);
+}
+
+void coil__door_shut(uint32_t *door)
+{
+    __atomic_fetch_and(door, ~(uint32_t)DOOR_OPEN, __ATOMIC_RELAXED);
+}
+
+bool coil__door_is_empty(const uint32_t *door)
+{
+    return __atomic_load_n(door, __ATOMIC_ACQUIRE) == 0;
 }
 
 static struct {

@@ -68,6 +68,16 @@ static inline uint32_t coil__quiet_count(uint64_t quiet)
 }
 
 /*
+ * A door through which any thread passes while it is open; zero is a shut one. Once it is shut
+ * nobody enters, and when it is empty then, those who were inside have left.
+ */
+void coil__door_open(uint32_t *door);
+bool coil__door_enter(uint32_t *door);
+void coil__door_leave(uint32_t *door);
+void coil__door_shut(uint32_t *door);
+bool coil__door_is_empty(const uint32_t *door);
+
+/*
  * The gate through which threads that are no cores come to the cores of a run. Each run has a
  * number of its own. Once the gate is closed, nobody is inside and nobody comes in.
  */

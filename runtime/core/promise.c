@@ -91,7 +91,7 @@ int coil_promise_set(struct coil_promise *promise, ssize_t value)
     if (is_home(promise))
         return set_at_home(promise, value);
     const struct coil__core *core = coil__core_here;
-    if (core != NULL && core->run->number != promise->run)
+    if (core != NULL && (core->run->number != promise->run || core->finished))
         return -ESHUTDOWN;
     if (core != NULL)
         return send_home(promise, value, coil__core_post);
@@ -111,15 +111,6 @@ static void wait_cancel(struct coil_future *future)
 
 static const struct coil_future_kind wait_kind = {.name = "promise", .cancel = wait_cancel};
 
-/* Threads must be able to wake this core before it sleeps for the first time on their behalf. */
-static int open_bell(struct coil__core *core)
-{
-    int err = coil__ring_open_bell(&core->ring);
-    if (err == 0)
-        coil__mailbox_give_bell(&core->mailbox);
-    return err;
-}
-
 void coil_promise_wait_start(struct coil_future *future, struct coil_promise *promise)
 {
     (void)coil__self(); /* outside of a coroutine there may be no core either */
@@ -128,7 +119,7 @@ void coil_promise_wait_start(struct coil_future *future, struct coil_promise *pr
     coil__require(step != DROPPED, "coil_promise_wait: the promise was dropped");
     if (!coil__future_begin(future, &wait_kind))
         return;
-    int64_t result = step == SET ? promise->value : open_bell(coil__core_here);
+    int64_t result = step == SET ? promise->value : coil__core_open_bell(coil__core_here);
     if (step == SET || result < 0) {
         coil__future_complete(future, result);
         return;

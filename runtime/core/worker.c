@@ -143,6 +143,7 @@ static void *work(void *arg)
         coil__core_loop(core);
         meet(crew, 0);
         coil__gate_close();
+        coil__core_deliver_rest(core);
     }
     if (core != NULL)
         coil__core_close(core);

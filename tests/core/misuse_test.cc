@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only a wrong program does with a promise. */
+/* What only a wrong program does with a promise or a port. */
 #include "support/misuse.h"
 
 using namespace coil_test;
@@ -62,6 +62,53 @@ const Misuse kPromises[] = {
      }},
 };
 
+constexpr const char *kPort = "core/port.c";
+
+const Misuse kPorts[] = {
+    {"PostCoreOutside", kPort, "coil_post_core: called by a thread that is no core", "",
+     [] {
+         static coil_message message;
+         return coil_post_core(0, &message);
+     }},
+    {"OpenOutside", "coro/task.h", kOutside, "",
+     [] {
+         static coil_port port;
+         return coil_port_open(&port);
+     }},
+    {"OpenTwice", kPort, "coil_port_open: the port is open already", kFirst,
+     [] {
+         COIL_PORT(port);
+         EXPECT_EQ(0, coil_port_open(&port));
+         return coil_port_open(&port);
+     }},
+    {"CloseOnAnotherCore", kPort, "coil_port_close: the port belongs to another core", kChild,
+     [] {
+         COIL_PORT(port);
+         EXPECT_EQ(0, coil_port_open(&port));
+         return call(1, [&] {
+             coil_port_close(&port);
+             return 0;
+         });
+     },
+     2},
+    {"LeaveThePortOpen", "core/core.c", "coil_run: a coroutine ended and left its port open", "",
+     [] {
+         static coil_port port;
+         return run([] { return coil_port_open(&port); });
+     }},
+    {"SuspendInADelivery", "coro/task.h", kOutside, "",
+     [] {
+         static coil_message message = {nullptr,
+                                        [](coil_message *) { EXPECT_EQ(0, coil_yield()); }};
+         return run([] {
+             EXPECT_EQ(0, coil_post_core(0, &message));
+             turn();
+             return 0;
+         });
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Port, MisuseDeathTest, testing::ValuesIn(kPorts), name_of_misuse);
 INSTANTIATE_TEST_SUITE_P(Promise, MisuseDeathTest, testing::ValuesIn(kPromises), name_of_misuse);
 
 } // namespace

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many messages go from one thread to another in a second, one way, with 64 in flight?
+ *
+ * coil_post_core() from a core, and coil_post() from a plain thread, to a core that looks out for
+ * them. Beside: a bare ring of 64 slots for several producers and one consumer, between two threads
+ * that do nothing else. Not measured: several senders; a receiver that sleeps (bench/call).
+ */
+#include "harness/clock.h"
+#include "harness/coil_subject.h"
+#include "harness/peer.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { IN_FLIGHT = 64, CHUNK = 10000 };
+
+/* --- coil --------------------------------------------------------------------------------- */
+
+struct letter {
+    _Alignas(64) struct coil_message message;
+    uint64_t value;
+};
+
+struct mail {
+    struct letter letters[IN_FLIGHT];
+    _Alignas(64) atomic_ullong arrived;
+    uint64_t sum;
+    _Alignas(64) int64_t length_ns;
+    double per_second;
+    const struct window *window;
+    struct coil_port port;
+};
+
+static struct mail *mail;
+
+static void letter_arrives(struct coil_message *message)
+{
+    const struct letter *letter = (const struct letter *)(const void *)message;
+    mail->sum += letter->value;
+    uint64_t arrived = atomic_load_explicit(&mail->arrived, memory_order_relaxed);
+    atomic_store_explicit(&mail->arrived, arrived + 1, memory_order_release);
+}
+
+static int post_to_core(struct coil_message *message)
+{
+    return coil_post_core(1, message);
+}
+
+static int post_to_port(struct coil_message *message)
+{
+    return coil_post(&mail->port, message);
+}
+
+/* How a sender posts, and what it does while it may not. */
+struct way {
+    int (*post)(struct coil_message *message);
+    int (*pause)(void);
+};
+
+/* A coroutine has to let its core go on: that is what wakes the other one. */
+static const struct way to_core = {post_to_core, coil_yield};
+
+static int relax(void)
+{
+    __builtin_ia32_pause();
+    return 0;
+}
+
+static const struct way to_port = {post_to_port, relax};
+
+static uint64_t wait_for_arrival(const struct way *way, uint64_t before)
+{
+    uint64_t arrived;
+    while ((arrived = atomic_load_explicit(&mail->arrived, memory_order_acquire)) == before) {
+        if (way->pause() < 0)
+            return before;
+    }
+    return arrived;
+}
+
+/* Sends a chunk; `arrived` is what the sender knows of the receiver. */
+static inline __attribute__((always_inline)) int send_chunk(const struct way *way, uint64_t *sent,
+                                                            uint64_t *arrived)
+{
+    int err = 0;
+    for (int i = 0; i < CHUNK; i++) {
+        if (*sent - *arrived == IN_FLIGHT)
+            *arrived = wait_for_arrival(way, *arrived);
+        struct letter *letter = &mail->letters[*sent % IN_FLIGHT];
+        letter->value = (*sent)++;
+        letter->message.deliver = letter_arrives;
+        err |= way->post(&letter->message);
+    }
+    return err;
+}
+
+static inline __attribute__((always_inline)) int send_all(const struct way *way)
+{
+    uint64_t sent = 0, arrived = 0;
+    int err = send_chunk(way, &sent, &arrived);
+    int64_t start = clock_ns(), elapsed = 0;
+    while (err == 0 && elapsed < mail->length_ns) {
+        err = send_chunk(way, &sent, &arrived);
+        elapsed = clock_ns() - start;
+    }
+    mail->per_second = (double)(sent - CHUNK) * 1e9 / (double)elapsed;
+    while (arrived < sent)
+        arrived = wait_for_arrival(way, arrived);
+    return err;
+}
+
+static int core_main(void *arg)
+{
+    (void)arg;
+    return send_all(&to_core);
+}
+
+static const char *measure_core(const struct window *window, double figures[METRIC_MAX])
+{
+    static struct mail room;
+    memset(&room, 0, sizeof(room));
+    mail = &room;
+    mail->length_ns = window->length_ns;
+    int result = coil_subject_run_two(window, 10 * COIL_MSEC, core_main, NULL);
+    figures[0] = mail->per_second;
+    return harness_reason(result);
+}
+
+/* A thread that is no core; the core runs on the caller's CPU. */
+struct sender {
+    const struct window *window;
+    struct coil_promise done;
+    int err;
+};
+
+static void *send_from_thread(void *arg)
+{
+    struct sender *sender = arg;
+    int err = send_all(&to_port);
+    sender->err = coil_promise_set(&sender->done, err);
+    return NULL;
+}
+
+static int port_main(void *arg)
+{
+    struct sender *sender = arg;
+    int err = coil_port_open(&mail->port);
+    if (err < 0)
+        return err;
+    struct peer peer;
+    coil_promise_init(&sender->done);
+    peer_start(&peer, sender->window, send_from_thread, sender);
+    err = (int)coil_promise_wait(&sender->done);
+    peer_join(&peer);
+    coil_promise_drop(&sender->done);
+    coil_port_close(&mail->port);
+    return err;
+}
+
+static const char *measure_thread(const struct window *window, double figures[METRIC_MAX])
+{
+    static struct mail room;
+    memset(&room, 0, sizeof(room));
+    mail = &room;
+    mail->length_ns = window->length_ns;
+    struct sender sender = {.window = window};
+    char cpus[16];
+    snprintf(cpus, sizeof(cpus), "%d", window->cpu);
+    struct coil_options options = {.core_count = 1, .cpus = cpus, .spin_ns = 10 * COIL_MSEC};
+    int result = coil_run(&options, port_main, &sender);
+    figures[0] = mail->per_second;
+    return harness_reason(result);
+}
+
+/* --- a bare ring -------------------------------------------------------------------------- */
+
+struct slot {
+    atomic_ullong turn; /* the index that may be written here; one more: it may be read */
+    uint64_t value;
+};
+
+static struct {
+    struct slot slots[IN_FLIGHT];
+    _Alignas(64) atomic_ullong tail; /* of the producers */
+    _Alignas(64) uint64_t head;      /* of the consumer */
+    uint64_t sum;
+} ring;
+
+static const uint64_t last_value = UINT64_MAX;
+
+static void ring_push(uint64_t value)
+{
+    unsigned long long tail = atomic_load_explicit(&ring.tail, memory_order_relaxed);
+    for (;;) {
+        struct slot *slot = &ring.slots[tail % IN_FLIGHT];
+        if (atomic_load_explicit(&slot->turn, memory_order_acquire) != tail) {
+            __builtin_ia32_pause(); /* full */
+            tail = atomic_load_explicit(&ring.tail, memory_order_relaxed);
+        } else if (atomic_compare_exchange_weak_explicit(
+                       &ring.tail, &tail, tail + 1, memory_order_relaxed, memory_order_relaxed)) {
+            slot->value = value;
+            atomic_store_explicit(&slot->turn, tail + 1, memory_order_release);
+            return;
+        }
+    }
+}
+
+static uint64_t ring_pop(void)
+{
+    struct slot *slot = &ring.slots[ring.head % IN_FLIGHT];
+    while (atomic_load_explicit(&slot->turn, memory_order_acquire) != ring.head + 1)
+        __builtin_ia32_pause();
+    uint64_t value = slot->value;
+    atomic_store_explicit(&slot->turn, ring.head + IN_FLIGHT, memory_order_release);
+    ring.head++;
+    return value;
+}
+
+static void *receive_all(void *arg)
+{
+    (void)arg;
+    uint64_t value;
+    while ((value = ring_pop()) != last_value)
+        ring.sum += value;
+    return NULL;
+}
+
+static const char *measure_ring(const struct window *window, double figures[METRIC_MAX])
+{
+    struct peer peer;
+    memset(&ring, 0, sizeof(ring));
+    for (unsigned i = 0; i < IN_FLIGHT; i++)
+        ring.slots[i].turn = i;
+    peer_start(&peer, window, receive_all, NULL);
+    uint64_t sent = 0, counted_from = 0;
+    int64_t start = 0, elapsed = 0;
+    while (start == 0 || elapsed < window->length_ns) {
+        for (int i = 0; i < CHUNK; i++)
+            ring_push(sent++);
+        if (start == 0) {
+            start = clock_ns();
+            counted_from = sent;
+        }
+        elapsed = clock_ns() - start;
+    }
+    ring_push(last_value);
+    peer_join(&peer);
+    figures[0] = (double)(sent - counted_from) * 1e9 / (double)elapsed;
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct metric metric = {
+        .name = "messages per second", .unit = "/s", .higher_is_better = true};
+    static const struct subject subjects[] = {
+        {.name = "coil", .measure = measure_core},
+        {.name = "coil_from_a_thread", .measure = measure_thread},
+        {.name = "mpsc_ring", .measure = measure_ring},
+    };
+    struct harness harness;
+    harness_open(&harness, argc, argv, "post",
+                 "How many messages go from one thread to another in a second?");
+    if (harness.placement.load_cpu < 0)
+        harness_note(&harness, "", "", "it takes two CPUs");
+    else
+        harness_case(&harness, &(struct bench_case){
+                                   .name = "64 in flight",
+                                   .metrics = &metric,
+                                   .metric_count = 1,
+                                   .subjects = subjects,
+                                   .subject_count = 3,
+                                   .window_ms = 50,
+                                   .quick_window_ms = 20,
+                                   .two_cpus = true,
+                               });
+    return harness_close(&harness);
+}
