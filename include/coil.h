@@ -11,6 +11,7 @@
 #include <coil/gen.h>
 #include <coil/local.h>
 #include <coil/net.h>
+#include <coil/offload.h>
 #include <coil/port.h>
 #include <coil/promise.h>
 #include <coil/receiver.h>

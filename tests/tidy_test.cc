@@ -25,6 +25,7 @@ const tidy::Exceptions kAtomics = {
     {"runtime/ring/kernel.c", "the kernel reads the tail of the submission queue"},
     {"runtime/core/buffers.c", "the kernel reads the tail of the ring of receive buffers"},
     {"runtime/coro/fault.c", "one handler of SIGSEGV for all cores, opened and closed by each"},
+    {"runtime/core/pool.c", "a pool is opened once, by whichever core is first"},
     {"runtime/base/workers.h", "the lock of a pool of threads"},
     {"runtime/base/workers.c", "one thread waits for another's work here"},
     {"runtime/base/log.c", "lines of several threads share stderr; never on an operation's path"},
@@ -34,6 +35,7 @@ const tidy::Exceptions kAtomics = {
 const tidy::Exceptions kHeap = {
     {"runtime/core/run.c", "the table of cores: as many as the machine has"},
     {"runtime/core/worker.c", "one block for each thread"},
+    {"runtime/core/pool.c", "one block for each pool of threads"},
     {"runtime/core/buffers.c", "a core's table of receive buffers, made by its first receiver"},
     {"runtime/coro/stack.c", "the descriptions of chunks of stacks"},
     {"runtime/ops/acceptor.c", "connections accepted ahead: 256 at most, and few ever have any"},

@@ -55,6 +55,20 @@ struct coil_call {
     bool cancelled, ended;
 };
 
+/* private: work on its way to another thread, and back; begins like any message between cores */
+struct coil_offloaded {
+    struct coil_offloaded *next;
+    void (*deliver)(struct coil_offloaded *work);
+    struct coil_link line; /* linked: no thread has taken it */
+    ssize_t (*fn)(void *arg);
+    union {
+        void *arg;
+        int64_t result;
+    };
+    struct coil_pool *pool;
+    struct coil__core *home;
+};
+
 /* private: a coroutine whose result somebody awaits */
 struct coil_child {
     coil_fn *fn;
@@ -93,6 +107,7 @@ struct coil_future {
     union {
         struct coil_timer timer;
         struct coil_call call;
+        struct coil_offloaded offloaded;
         struct coil_child child;
         struct coil_link waits_for_promise;
         struct coil_waiting waiting;

@@ -30,6 +30,8 @@ struct coil_options {
     size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
     unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
                                     * take memory only as data fills them (1024) */
+    unsigned blocking_threads;     /* COIL_BLOCKING_THREADS: of the pool for coil_offload() that all
+                                    * share, and of pools without a limit of their own (64) */
     void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
     /* Told of each child whose error is the first of its scope, and so what the scope reports: its
      * name, the function and line that spawned it, and -errno. Called by the child as its last

@@ -162,7 +162,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 /* Whether only a message from another core could wake this one. */
 static bool is_quiet(const struct coil__core *core)
 {
-    return core->ring.in_flight == 0 && core->outside == 0 &&
+    return core->ring.in_flight == 0 && core->outside == 0 && core->offloaded == 0 &&
            core->timers.armed == (core->trimming ? 1u : 0u);
 }
 
@@ -195,10 +195,11 @@ static void wait_for_events(struct coil__core *core)
     coil__mailbox_awake(&core->mailbox);
 }
 
-/* Once this core has no task left and will get none, says so; the last one ends them all. */
+/* Once this core has no task left and will get none, and expects nothing from threads that are no
+ * cores, says so; the last one ends them all. */
 static void count_as_ended(struct coil__core *core)
 {
-    if (core->counted || core->sched.task_count > 0)
+    if (core->counted || core->sched.task_count > 0 || core->offloaded > 0)
         return;
     core->counted = true;
     struct coil__run *run = core->run;

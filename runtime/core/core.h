@@ -25,6 +25,7 @@ struct coil__core {
     struct coil__closes closes;
     unsigned id;
     uint32_t outside;             /* waits that a thread which is no core may end, and ports */
+    uint32_t offloaded;           /* work that threads of pools have yet to send back */
     bool stopping;                /* the root is cancelled: no task will start any more */
     bool counted;                 /* this core is among run->ended */
     bool finished;                /* all cores are: the loop may end */

@@ -14,6 +14,8 @@ enum {
     RING_ENTRIES_MAX = 4096,
     RECV_BUFFERS = 1024,
     RECV_BUFFERS_MAX = 32768,
+    BLOCKING_THREADS = 64,
+    BLOCKING_THREADS_MAX = 4096,
 };
 
 static const size_t stack_size_default = 128 * 1024;
@@ -155,7 +157,7 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     if (cpu_count < 0)
         return cpu_count;
 
-    int64_t cores, entries, stack, buffer_size, buffer_count;
+    int64_t cores, entries, stack, buffer_size, buffer_count, threads;
     if (resolve_number(&(struct number){"COIL_CORES", given->core_count, cpu_count, 1, CORES_MAX},
                        &cores) < 0 ||
         resolve_number(&(struct number){"COIL_RING_ENTRIES", given->ring_entries, RING_ENTRIES, 1,
@@ -171,6 +173,9 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
         resolve_number(&(struct number){"COIL_RECV_BUFFER_COUNT", given->recv_buffer_count,
                                         RECV_BUFFERS, 1, RECV_BUFFERS_MAX},
                        &buffer_count) < 0 ||
+        resolve_number(&(struct number){"COIL_BLOCKING_THREADS", given->blocking_threads,
+                                        BLOCKING_THREADS, 1, BLOCKING_THREADS_MAX},
+                       &threads) < 0 ||
         resolve_spin(given, &resolved->spin_ns) < 0)
         return -EINVAL;
 
@@ -179,6 +184,7 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     resolved->stack_size = round_up_to_power((size_t)stack);
     resolved->recv_buffer_size = (size_t)buffer_size;
     resolved->recv_buffer_count = (unsigned)round_up_to_power((size_t)buffer_count);
+    resolved->blocking_threads = (unsigned)threads;
     for (unsigned core = (unsigned)cpu_count; core < resolved->core_count && core < COIL__CPUS_MAX;
          core++)
         cpus[core] = cpus[core % (unsigned)cpu_count];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_run(): what belongs to the whole process. */
 #include "core/options.h"
+#include "core/pool.h"
 #include "core/worker.h"
 #include "coro/fault.h"
 #include "base/clock.h"
@@ -29,7 +30,9 @@ static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int 
     if (err == 0) {
         struct sigaction sigpipe;
         bool ignored = ignore_sigpipe(&sigpipe);
+        coil__pools_open(allowed, run->options->blocking_threads);
         err = coil__workers_run(run, allowed, cpus);
+        coil__pools_close();
         if (ignored)
             sigaction(SIGPIPE, &sigpipe, NULL);
         coil__fault_close();

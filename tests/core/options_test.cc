@@ -27,9 +27,9 @@ struct Options : testing::Test {
 
     Options()
     {
-        for (const char *name :
-             {"COIL_CORES", "COIL_CPUS", "COIL_RING_ENTRIES", "COIL_STACK_SIZE", "COIL_SPIN_NS",
-              "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT", "COIL_RING"})
+        for (const char *name : {"COIL_CORES", "COIL_CPUS", "COIL_RING_ENTRIES", "COIL_STACK_SIZE",
+                                 "COIL_SPIN_NS", "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT",
+                                 "COIL_RING", "COIL_BLOCKING_THREADS"})
             unsetenv(name);
         last_line.clear();
         line_count = 0;
@@ -189,6 +189,7 @@ TEST_F(Options, FieldsOutOfRangeAreRefusedByName)
     refuse(&coil_options::spin_ns, COIL_SEC + 1, "COIL_SPIN_NS");
     refuse(&coil_options::recv_buffer_size, size_t(63), "COIL_RECV_BUFFER_SIZE");
     refuse(&coil_options::recv_buffer_count, 32769u, "COIL_RECV_BUFFER_COUNT");
+    refuse(&coil_options::blocking_threads, 4097u, "COIL_BLOCKING_THREADS");
     refuse(&coil_options::cpus, "1,x", "\"1,x\"");
 }
 
@@ -249,6 +250,7 @@ TEST_F(Options, ChooseTheRingByItsName)
     EXPECT_EQ(0, run(name_of_ring, given)) << "the caller's word goes first";
     given.ring = nullptr;
     expect_refused("nonsense");
+    unsetenv("COIL_RING"); /* for the tests behind this one */
 }
 
 } // namespace
