@@ -14,6 +14,7 @@
 #include <coil/offload.h>
 #include <coil/port.h>
 #include <coil/promise.h>
+#include <coil/queue.h>
 #include <coil/receiver.h>
 #include <coil/runtime.h>
 #include <coil/scope.h>

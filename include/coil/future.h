@@ -52,6 +52,7 @@ struct coil_call {
     uint32_t step;
     int32_t result;
     uint16_t home, target;
+    uint8_t queue;
     bool cancelled, ended;
 };
 

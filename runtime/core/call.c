@@ -80,7 +80,8 @@ static void call_arrives(struct coil_call *call)
 {
     int err = -ECANCELED;
     if (coil__step_try(&call->step, POSTED, RUNNING))
-        err = coil__scope_spawn(&coil__core_here->root, run_call, call, 0, call->site);
+        err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, 0, call->site,
+                                   call->queue);
     if (err < 0)
         finish(call, err);
 }
@@ -112,6 +113,7 @@ void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, vo
         .step = POSTED,
         .home = (uint16_t)coil_core_self(),
         .target = (uint16_t)core,
+        .queue = coil__self()->queue,
     };
     post(core, &future->call, call_arrives);
 }

@@ -74,6 +74,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     int err = coil__sched_open(&core->sched, run->options->stack_size);
     if (err < 0)
         return err;
+    core->sched.queues.terms = run->queues;
     err = coil__closes_open(&core->closes);
     if (err < 0)
         goto close_sched;

@@ -50,6 +50,8 @@ struct coil__run {
     uint32_t ended;            /* cores without a task left, after the stop */
     uint32_t number;           /* of this run, by which the gate knows it (core/mailbox.h) */
     bool deadlocked;           /* all cores waited for each other, and gave up */
+    uint32_t queue_count;      /* work queues that were created, with the default queue */
+    struct coil__queue_terms queues[COIL_QUEUES];
     uint64_t quiet __attribute__((aligned(64))); /* the cores that only a message could wake */
 };
 

@@ -2,6 +2,7 @@
 /* coil_run(): what belongs to the whole process. */
 #include "core/options.h"
 #include "core/pool.h"
+#include "core/queue.h"
 #include "core/worker.h"
 #include "coro/fault.h"
 #include "base/clock.h"
@@ -62,6 +63,7 @@ int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
     if (result >= 0) {
         struct coil__run run = {
             .options = &resolved, .ring = ring, .fn = fn, .arg = arg, .number = coil__gate_open()};
+        coil__queues_init(&run);
         result = run_cores(&run, &allowed, cpus);
         coil__gate_close();
     }

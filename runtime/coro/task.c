@@ -33,6 +33,7 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
     if (err < 0)
         return err;
     sched->ready_tail = &sched->ready;
+    coil__queues_open(sched);
     sched->loop.state = COIL__TASK_RUNNING;
     sched->loop.name = "the loop";
     sched->time = coil__clock_now();
@@ -56,7 +57,7 @@ void coil__sched_close(struct coil__sched *sched)
     coil__sched = &coil__nowhere;
 }
 
-void coil__sched_run(struct coil__sched *sched)
+static void run_turn(struct coil__sched *sched)
 {
     if (sched->run == NULL)
         coil__sched_turn(sched);
@@ -65,6 +66,14 @@ void coil__sched_run(struct coil__sched *sched)
     struct coil_task *first = coil__sched_next(sched);
     if (first != &sched->loop)
         coil__switch(sched, &sched->loop, first);
+}
+
+void coil__sched_run(struct coil__sched *sched)
+{
+    if (__builtin_expect(coil__queues_many(&sched->queues), 0))
+        coil__queues_run(sched);
+    else
+        run_turn(sched);
     if (COIL__QUARANTINE_IS_ON)
         coil__quarantine_settle(&sched->quarantine, &sched->stacks);
 }

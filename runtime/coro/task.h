@@ -17,6 +17,7 @@
 #include "coro/hooks.h"
 #include "coro/origin.h"
 #include "coro/quarantine.h"
+#include "coro/queue.h"
 #include "coro/stack.h"
 #include "base/list.h"
 
@@ -49,6 +50,7 @@ struct coil_task {
     uint8_t state;                /* enum coil__task_state */
     bool cancelled;               /* the innermost scope is cancelled, from wherever */
     uint8_t locals_set;           /* a bit for each of `locals` that has a value */
+    uint8_t queue;                /* which work queue it belongs to */
     uint32_t in_flight;           /* futures it started that are not done */
     struct coil__exceptions exceptions;
     coil_time parked_at; /* sched->time when it last parked */
@@ -68,13 +70,14 @@ struct coil_task {
     uint32_t scopes_held;          /* of a lent stack: scopes opened on it that are still open */
 };
 
-/* The ready queues of one core, and its stacks. */
+/* Those that are ready on one core, and its stacks. */
 struct coil__sched {
     struct coil_task *current;
     struct coil_task *run;               /* this turn's, first to last */
     unsigned budget;                     /* resumes left before the loop runs */
     unsigned quiet_turns;                /* turns left that may pass without the loop */
     bool loop_due;                       /* entries wait to be submitted: the turn must end */
+    uint8_t queue;                       /* the work queue that `run` and `ready` belong to */
     struct coil_task *ready;             /* the next turn's */
     struct coil_task **ready_tail;       /* where the next one is linked */
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
@@ -82,6 +85,7 @@ struct coil__sched {
     coil_time time; /* when the loop last looked at the clock, which it does when it has to */
     struct coil__stacks stacks;
     struct coil__quarantine quarantine;
+    struct coil__queues queues;
     struct coil_task loop; /* stands for the thread's own context */
 };
 
@@ -128,16 +132,25 @@ static inline struct coil_task *coil__self(void)
 
 static inline bool coil__sched_has_ready(const struct coil__sched *sched)
 {
-    return sched->run != NULL || sched->ready != NULL;
+    return sched->run != NULL || sched->ready != NULL || sched->queues.waiting != 0;
 }
 
-/* Appends to the next turn's queue. */
+/* Appends to the next turn's, in the work queue that is being served. */
 static inline void coil__task_enqueue(struct coil__sched *sched, struct coil_task *task)
 {
     task->state = COIL__TASK_READY;
     task->next = NULL;
     *sched->ready_tail = task;
     sched->ready_tail = &task->next;
+}
+
+/* As above, in the task's own work queue. */
+static inline void coil__task_ready(struct coil__sched *sched, struct coil_task *task)
+{
+    if (__builtin_expect(task->queue != sched->queue, 0))
+        coil__queues_enqueue(sched, task);
+    else
+        coil__task_enqueue(sched, task);
 }
 
 /* Readies a parked task; a second reason to wake it before it ran changes nothing. */
@@ -148,7 +161,7 @@ static inline void coil__task_wake(struct coil_task *task)
     /* Its stack is likely cold: on its way into the cache by the time it runs. */
     __builtin_prefetch(task->context);
     __builtin_prefetch((char *)task->context + 64);
-    coil__task_enqueue(coil__sched, task);
+    coil__task_ready(coil__sched, task);
 }
 
 /* Switches from `from`, whose state the caller has set, to `to`; returns when `from` runs again. */
@@ -237,10 +250,11 @@ static inline void coil__stacks_put(struct coil__stacks *stacks, struct coil_tas
 }
 
 /*
- * Takes a stack for main(task), to run from the next turn on; `copy_size` as above. The caller
- * has yet to set what `main` wants to find. NULL when there is no memory for a stack.
+ * Takes a stack for main(task), to run from the next turn of that work queue on; `copy_size` as
+ * above. The caller has yet to set what `main` wants to find. NULL when there is no memory for a
+ * stack.
  */
-static inline struct coil_task *coil__task_start(struct coil__sched *sched,
+static inline struct coil_task *coil__task_start(struct coil__sched *sched, unsigned queue,
                                                  void (*main)(struct coil_task *), size_t copy_size)
 {
     struct coil_task *task = coil__stacks_get(&sched->stacks);
@@ -252,9 +266,10 @@ static inline struct coil_task *coil__task_start(struct coil__sched *sched,
      * is asserted), its local values are destroyed, and no exception is caught in the entry loop.
      */
     task->cancelled = false;
+    task->queue = (uint8_t)queue;
     task->main = main;
     sched->task_count++;
-    coil__task_enqueue(sched, task);
+    coil__task_ready(sched, task);
     return task;
 }
 

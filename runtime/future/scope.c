@@ -251,15 +251,15 @@ static void child_main(struct coil_task *task)
         coil__task_wake(home->owner);
 }
 
-int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
-                      const char *site)
+int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
+                         const char *site, unsigned queue)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_spawn: the scope is not open");
     coil__require(copy_size <= COPY_MAX, "coil_spawn_copy: more than 1 KiB to copy");
     if (scope->cause != COIL__CAUSE_NONE)
         return -ECANCELED;
     size_t room = (copy_size + COPY_ALIGN - 1) & ~(size_t)(COPY_ALIGN - 1);
-    struct coil_task *task = coil__task_start(coil__sched, child_main, room);
+    struct coil_task *task = coil__task_start(coil__sched, queue, child_main, room);
     if (task == NULL)
         return -ENOMEM;
     task->fn = fn;
@@ -274,6 +274,12 @@ int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, si
     coil__list_append(&scope->children, &task->sibling);
     scope->child_count++;
     return 0;
+}
+
+int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
+                      const char *site)
+{
+    return coil__scope_spawn_in(scope, fn, arg, copy_size, site, coil__sched->current->queue);
 }
 
 int coil__spawn(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only a wrong program does with a promise or a port. */
+/* What only a wrong program does with a promise, a port or a work queue. */
 #include "support/misuse.h"
 
 using namespace coil_test;
@@ -109,6 +109,50 @@ const Misuse kPorts[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Port, MisuseDeathTest, testing::ValuesIn(kPorts), name_of_misuse);
+
+constexpr const char *kQueue = "core/queue.c";
+constexpr const char *kNoQueue =
+    "no queue of this coil_run\\(\\): coil_queue_create\\(\\) makes one";
+
+int spawn_in(coil_queue queue)
+{
+    COIL_SCOPE(scope, COIL_FOREVER);
+    return coil_spawn_in(&scope, queue, call_body, nullptr);
+}
+
+const Misuse kQueues[] = {
+    {"SpawnInAQueueOfAnEarlierRun", kQueue, std::string(kNoQueue) + "; in coroutine " + kFirst, "",
+     [] {
+         static coil_queue queue;
+         EXPECT_EQ(0, run([] { return coil_queue_create(&queue, "old", 1, 0); }));
+         return run([] {
+             coil_queue newer;
+             EXPECT_EQ(0, coil_queue_create(&newer, "new", 1, 0));
+             return spawn_in(queue);
+         });
+     }},
+    {"SpawnInAQueueThatNobodyCreated", kQueue, kNoQueue, kFirst,
+     [] {
+         coil_queue queue;
+         EXPECT_EQ(0, coil_queue_create(&queue, "only one", 1, 0));
+         queue.number++;
+         return spawn_in(queue);
+     }},
+    {"ReadAQueueThatNobodyCreated", kQueue, kNoQueue, kFirst,
+     [] {
+         coil_queue_stats stats;
+         coil_queue_read(coil_queue{1, 1}, &stats);
+         return 0;
+     }},
+    {"CreateAQueueOutside", "coro/task.h", kOutside, "",
+     [] {
+         coil_queue queue;
+         return coil_queue_create(&queue, "outside", 1, 0);
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Queue, MisuseDeathTest, testing::ValuesIn(kQueues), name_of_misuse);
+
 INSTANTIATE_TEST_SUITE_P(Promise, MisuseDeathTest, testing::ValuesIn(kPromises), name_of_misuse);
 
 } // namespace

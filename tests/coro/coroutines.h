@@ -32,10 +32,10 @@ public:
     Coroutines &operator=(const Coroutines &) = delete;
 
     /* Readies a coroutine; run() lets it go. */
-    coil_task *spawn(std::function<void()> body, const char *name = "test")
+    coil_task *spawn(std::function<void()> body, const char *name = "test", unsigned queue = 0)
     {
         bodies_.push_back(std::move(body));
-        coil_task *task = coil__task_start(&sched_, call_body, 0);
+        coil_task *task = coil__task_start(&sched_, queue, call_body, 0);
         task->arg = &bodies_.back();
         task->name = name;
         return task;
@@ -56,14 +56,7 @@ public:
     /* Of the calling coroutine. */
     static void park() { coil__task_park(coil__self()); }
 
-    static void yield()
-    {
-        coil_task *self = coil__self();
-        coil__task_enqueue(coil__sched, self);
-        coil_task *next = coil__sched_next(coil__sched);
-        if (next != self)
-            coil__switch(coil__sched, self, next);
-    }
+    static void yield() { coil__task_yield(coil__self()); }
 
 private:
     static void call_body(coil_task *task) { (*static_cast<std::function<void()> *>(task->arg))(); }

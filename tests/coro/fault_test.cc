@@ -120,7 +120,7 @@ TEST(Fault, InTheGuardOfAnotherSaysWhoWasRunning)
     auto body = [] {
         static coil_task *other;
         other = coil__task_start(
-            coil__sched, [](coil_task *) {}, 0);
+            coil__sched, 0, [](coil_task *) {}, 0);
         other->name = "victim";
         auto *bottom = static_cast<char *>(coil__stack_bottom(&coil__sched->stacks, other));
         *static_cast<volatile char *>(bottom - 1) = 1;

@@ -69,7 +69,7 @@ TEST(Hooks, AreSilentAboutANewContextOnAUsedStack)
     coroutines.run();
     coroutines.empty_quarantine();
     coil_task *second = coil__task_start(
-        coil__sched, [](coil_task *) { recurse(100); }, kCopySize);
+        coil__sched, 0, [](coil_task *) { recurse(100); }, kCopySize);
     EXPECT_EQ(first, second);
     memset(reinterpret_cast<char *>(second) - kCopySize, 1, kCopySize);
     coroutines.run();
