@@ -58,8 +58,14 @@ struct Options {
     std::vector<std::string> filters;
 };
 
-struct Counts {
+struct Took {
+    double seconds;
+    const Test *test;
+};
+
+struct Outcome {
     size_t passed, failed, skipped;
+    std::vector<Took> took; /* by each test, in the order of their ends */
 };
 
 [[noreturn]] void die(const char *what)
@@ -238,7 +244,7 @@ void print_skip_reason(const std::string &name, const std::string &text)
 }
 
 /* Judges a test that has ended, and prints what the reader should know of it. */
-void finish_test(const Running &running, int status, Counts *counts)
+void finish_test(const Running &running, int status, Outcome *outcome)
 {
     /* Whatever it left behind in its process group goes with it. */
     kill(-running.pid, SIGKILL);
@@ -246,15 +252,16 @@ void finish_test(const Running &running, int status, Counts *counts)
     close(running.output);
 
     const std::string &name = running.test->name;
+    std::chrono::duration<double> took = Clock::now() - running.started;
+    outcome->took.push_back({took.count(), running.test});
     bool exited = WIFEXITED(status) && !running.timed_out;
     if (exited && WEXITSTATUS(status) == 0) {
-        counts->passed++;
+        outcome->passed++;
     } else if (exited && WEXITSTATUS(status) == kExitSkipped) {
-        counts->skipped++;
+        outcome->skipped++;
         print_skip_reason(name, text);
     } else {
-        counts->failed++;
-        std::chrono::duration<double> took = Clock::now() - running.started;
+        outcome->failed++;
         printf("FAILED %s: %s after %.1f s; its output was:\n%s", name.c_str(),
                describe_status(running, status).c_str(), took.count(), text.c_str());
         printf("FAILED %s; to repeat it: %s%s --gtest_filter='%s'\n", name.c_str(),
@@ -300,14 +307,14 @@ Running wait_for_one(std::list<Running> *running, int *status)
     }
 }
 
-Counts run_tests(const std::vector<Test> &tests, const Options &options)
+Outcome run_tests(const std::vector<Test> &tests, const Options &options)
 {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, nullptr);
 
-    Counts counts = {};
+    Outcome outcome = {};
     Progress progress(tests.size());
     std::list<Running> running;
     size_t started = 0;
@@ -321,9 +328,22 @@ Counts run_tests(const std::vector<Test> &tests, const Options &options)
         int status;
         Running ended = wait_for_one(&running, &status);
         progress.clear();
-        finish_test(ended, status, &counts);
+        finish_test(ended, status, &outcome);
     }
-    return counts;
+    return outcome;
+}
+
+/* Where the time went, when there was enough of it to ask. */
+void print_slowest(std::vector<Took> took)
+{
+    constexpr size_t kShown = 10;
+    constexpr size_t kMany = 100;
+    if (took.size() < kMany)
+        return;
+    std::partial_sort(took.begin(), took.begin() + kShown, took.end(),
+                      [](const Took &a, const Took &b) { return a.seconds > b.seconds; });
+    for (size_t i = 0; i < kShown; i++)
+        printf("slow: %5.1f s %s\n", took[i].seconds, took[i].test->name.c_str());
 }
 
 Options parse_options(int argc, char **argv)
@@ -373,12 +393,13 @@ int main(int argc, char **argv)
         return 0;
     }
 
-    Counts counts = run_tests(tests, options);
+    Outcome outcome = run_tests(tests, options);
+    print_slowest(outcome.took);
     if (tests.empty())
         printf("no test matches\n");
-    printf("%zu passed, %zu failed", counts.passed, counts.failed);
-    if (counts.skipped > 0)
-        printf(", %zu skipped", counts.skipped);
+    printf("%zu passed, %zu failed", outcome.passed, outcome.failed);
+    if (outcome.skipped > 0)
+        printf(", %zu skipped", outcome.skipped);
     printf("\n");
-    return counts.failed > 0 || tests.empty();
+    return outcome.failed > 0 || tests.empty();
 }
