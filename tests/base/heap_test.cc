@@ -5,6 +5,8 @@ extern "C" {
 #include "base/list.h"
 }
 
+#include "support/sanitizer.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -202,7 +204,7 @@ TEST_F(Heap, AgreesWithAMultimapInRandomProgramsOfFewKeys)
 
 TEST_F(Heap, AMillionNodesNeedNoRecursion)
 {
-    enum { COUNT = 1000000 };
+    constexpr int COUNT = coil_test::kSanitized ? 100000 : 1000000;
     std::vector<int> rising(COUNT);
     std::iota(rising.begin(), rising.end(), 0);
     std::vector<int> falling(rising.rbegin(), rising.rend());
