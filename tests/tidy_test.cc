@@ -28,6 +28,7 @@ const tidy::Exceptions kAtomics = {
     {"runtime/core/pool.c", "a pool is opened once, by whichever core is first"},
     {"runtime/base/workers.h", "the lock of a pool of threads"},
     {"runtime/base/workers.c", "one thread waits for another's work here"},
+    {"runtime/sim/bell.c", "threads of the program reach into a simulated world"},
     {"runtime/base/log.c", "lines of several threads share stderr; never on an operation's path"},
 };
 
@@ -37,6 +38,10 @@ const tidy::Exceptions kHeap = {
     {"runtime/core/worker.c", "one block for each thread"},
     {"runtime/core/pool.c", "one block for each pool of threads"},
     {"runtime/core/buffers.c", "a core's table of receive buffers, made by its first receiver"},
+    {"runtime/sim/world.c", "the table of simulated cores"},
+    {"runtime/sim/stage.c", "the table of simulated cores' loops"},
+    {"runtime/sim/driver.c", "one block for each simulated ring"},
+    {"runtime/sim/op.c", "the operations of a simulated kernel, in chunks"},
     {"runtime/coro/stack.c", "the descriptions of chunks of stacks"},
     {"runtime/ops/acceptor.c", "connections accepted ahead: 256 at most, and few ever have any"},
 };

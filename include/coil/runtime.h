@@ -19,8 +19,8 @@ COIL_BEGIN_DECLS
 struct coil_options {
     unsigned core_count;     /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
     const char *cpus;        /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
-    const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring
-                              * ("kernel") */
+    const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring, and
+                              * "sim:SEED" simulates it (coil/sim.h) ("kernel") */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
     size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
                               * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */

@@ -38,6 +38,8 @@ static void arm_trim(struct coil__core *core)
 {
     if (core->trimming || core->sched.stacks.hot_count <= WARM_STACKS)
         return;
+    if (core->ring.driver->time_is_virtual) /* to be idle for long means nothing there */
+        return;
     core->trimming = true;
     core->trim.deadline = coil__clock_now() + trim_period;
     coil__timers_arm(&core->timers, &core->trim);
@@ -194,6 +196,8 @@ static void wait_for_events(struct coil__core *core)
     else
         coil__ring_enter(&core->ring, 1, deadline);
     coil__mailbox_awake(&core->mailbox);
+    if (__builtin_expect(core->ring.stuck, 0))
+        coil__deadlock_declare(core);
 }
 
 /* Once this core has no task left and will get none, and expects nothing from threads that are no

@@ -98,6 +98,12 @@ static void give_up(struct coil__core *core)
         coil__core_post(run->cores[i], &run->cores[i]->give_up);
 }
 
+void coil__deadlock_declare(struct coil__core *core)
+{
+    core->ring.stuck = false;
+    give_up(core);
+}
+
 bool coil__deadlock_check(struct coil__core *core)
 {
     struct coil__run *run = core->run;

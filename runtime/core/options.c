@@ -2,6 +2,7 @@
 /* Options: what the caller said, else the environment, else the default. */
 #include "core/options.h"
 
+#include "ring/choose.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -144,6 +145,16 @@ static int resolve_cpus(const struct coil_options *given, struct coil_options *r
     return count;
 }
 
+/* As many as the driver likes; -EINVAL: there is no such driver. */
+static int64_t count_usual_cores(const char *ring, int cpu_count)
+{
+    struct coil__ring_choice choice;
+    int err = coil__ring_choose(ring, &choice);
+    if (err < 0)
+        return err;
+    return choice.driver->usual_cores != 0 ? choice.driver->usual_cores : (unsigned)cpu_count;
+}
+
 int coil__options_resolve(const struct coil_options *given, struct coil_options *resolved,
                           cpu_set_t *allowed, int cpus[COIL__CPUS_MAX])
 {
@@ -157,8 +168,12 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     if (cpu_count < 0)
         return cpu_count;
 
+    int64_t usual_cores = count_usual_cores(resolved->ring, cpu_count);
+    if (usual_cores < 0)
+        return (int)usual_cores;
+
     int64_t cores, entries, stack, buffer_size, buffer_count, threads;
-    if (resolve_number(&(struct number){"COIL_CORES", given->core_count, cpu_count, 1, CORES_MAX},
+    if (resolve_number(&(struct number){"COIL_CORES", given->core_count, usual_cores, 1, CORES_MAX},
                        &cores) < 0 ||
         resolve_number(&(struct number){"COIL_RING_ENTRIES", given->ring_entries, RING_ENTRIES, 1,
                                         RING_ENTRIES_MAX},

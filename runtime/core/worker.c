@@ -48,9 +48,26 @@ void coil__workers_release(void)
     __atomic_store_n(&claimed, 0, __ATOMIC_SEQ_CST);
 }
 
+/* As below, where all members are on one thread. */
+static int meet_on_stage(struct crew *crew, int error)
+{
+    const struct coil__ring_driver *driver = crew->run->ring.driver;
+    if (crew->error == 0)
+        crew->error = error;
+    if (++crew->arrived < crew->members) {
+        driver->pause();
+        return crew->error;
+    }
+    crew->arrived = 0;
+    driver->resume();
+    return crew->error;
+}
+
 /* Waits until every member has come here. Returns the first error any of them brought. */
 static int meet(struct crew *crew, int error)
 {
+    if (crew->run->ring.driver->stage != NULL)
+        return meet_on_stage(crew, error);
     pthread_mutex_lock(&crew->lock);
     if (crew->error == 0)
         crew->error = error;
@@ -124,16 +141,12 @@ static int open_core(const struct worker *worker, struct coil__core **core)
     return err;
 }
 
-static void *work(void *arg)
+/* The whole life of a core; `err` is what has failed before. */
+static void live(const struct worker *worker, int err)
 {
-    const struct worker *worker = arg;
     struct crew *crew = worker->crew;
     struct coil__core *core = NULL;
-    pin(worker);
-    struct coil__fault_stack fault_stack;
-    int err = coil__fault_stack_open(&fault_stack);
-    bool guarded = err == 0;
-    if (guarded)
+    if (err == 0)
         err = open_core(worker, &core);
 
     if (meet(crew, err) == 0) {
@@ -148,9 +161,48 @@ static void *work(void *arg)
     if (core != NULL)
         coil__core_close(core);
     free(core);
-    if (guarded)
+}
+
+static void *work(void *arg)
+{
+    const struct worker *worker = arg;
+    pin(worker);
+    struct coil__fault_stack fault_stack;
+    int err = coil__fault_stack_open(&fault_stack);
+    live(worker, err);
+    if (err == 0)
         coil__fault_stack_close(&fault_stack);
     return NULL;
+}
+
+static void live_on_stage(void *arg)
+{
+    live(arg, 0);
+}
+
+/* All cores on the calling thread, by a driver that wants it so. */
+static int perform(struct crew *crew, struct worker *workers, void **members)
+{
+    unsigned count = crew->run->options->core_count;
+    struct coil__fault_stack fault_stack;
+    int err = coil__fault_stack_open(&fault_stack);
+    if (err < 0)
+        return err;
+    for (unsigned i = 0; i < count; i++) {
+        workers[i] = (struct worker){.crew = crew, .id = i};
+        members[i] = &workers[i];
+    }
+    crew->members = count;
+    const struct coil__ring_stage stage = {
+        .parameter = crew->run->ring.parameter,
+        .count = count,
+        .work = live_on_stage,
+        .members = members,
+        .here = (void **)&coil__core_here,
+    };
+    err = crew->run->ring.driver->stage(&stage);
+    coil__fault_stack_close(&fault_stack);
+    return err < 0 ? err : crew->error;
 }
 
 static void open_meeting(struct crew *crew, unsigned members, int error)
@@ -164,32 +216,47 @@ static void open_meeting(struct crew *crew, unsigned members, int error)
     pthread_mutex_unlock(&crew->lock);
 }
 
-int coil__workers_run(struct coil__run *run, const cpu_set_t *allowed, const int *cpus)
+static int run_on_stage(struct crew *crew, struct worker *workers)
 {
-    unsigned count = run->options->core_count;
-    struct worker *workers = calloc(count, sizeof(*workers));
-    if (workers == NULL)
-        return -ENOMEM;
-    struct crew crew = {.run = run, .allowed = allowed, .cpus = cpus};
-    pthread_mutex_init(&crew.lock, NULL);
-    pthread_cond_init(&crew.changed, NULL);
+    void **members = calloc(crew->run->options->core_count, sizeof(*members));
+    int err = members != NULL ? perform(crew, workers, members) : -ENOMEM;
+    free(members);
+    return err;
+}
+
+static int run_threads(struct crew *crew, struct worker *workers)
+{
+    unsigned count = crew->run->options->core_count;
+    pthread_mutex_init(&crew->lock, NULL);
+    pthread_cond_init(&crew->changed, NULL);
 
     int err = 0;
     unsigned started = 0;
     for (; started < count && err == 0; started++) {
-        workers[started] = (struct worker){.crew = &crew, .id = started};
+        workers[started] = (struct worker){.crew = crew, .id = started};
         err = -pthread_create(&workers[started].thread, NULL, work, &workers[started]);
         if (err < 0) {
             coil__log("core %u: can't start its thread: %s", started, strerror(-err));
             break;
         }
     }
-    open_meeting(&crew, started, err);
+    open_meeting(crew, started, err);
     for (unsigned i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
 
-    pthread_cond_destroy(&crew.changed);
-    pthread_mutex_destroy(&crew.lock);
+    pthread_cond_destroy(&crew->changed);
+    pthread_mutex_destroy(&crew->lock);
+    return crew->error;
+}
+
+int coil__workers_run(struct coil__run *run, const cpu_set_t *allowed, const int *cpus)
+{
+    struct worker *workers = calloc(run->options->core_count, sizeof(*workers));
+    if (workers == NULL)
+        return -ENOMEM;
+    struct crew crew = {.run = run, .allowed = allowed, .cpus = cpus};
+    bool on_stage = run->ring.driver->stage != NULL;
+    int err = on_stage ? run_on_stage(&crew, workers) : run_threads(&crew, workers);
     free(workers);
-    return crew.error;
+    return err;
 }

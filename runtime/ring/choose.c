@@ -14,6 +14,7 @@ static const struct {
     const char *parameter; /* what its name needs behind a colon; NULL: nothing */
 } drivers[] = {
     {&coil__ring_kernel, NULL},
+    {&coil__ring_sim, "SEED"},
 };
 
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };

@@ -141,6 +141,7 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
     if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT) {
         if (cqe->user_data == COIL__TAG_BELL)
             hear_bell(ring);
+        ring->stuck |= cqe->user_data == COIL__TAG_STUCK;
         ring->missed |= cqe->user_data == COIL__TAG_MISSED;
         return false; /* a wake has done its work by ending the wait */
     }

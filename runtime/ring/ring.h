@@ -22,12 +22,29 @@ struct coil__ring_options {
     const char *parameter; /* of the driver's name: what follows its colon; "": nothing */
 };
 
+/* The cores of a run, for a driver that has them all on one thread. */
+struct coil__ring_stage {
+    const char *parameter; /* of the driver's name */
+    unsigned count;
+    void (*work)(void *member); /* the whole life of a core */
+    void *const *members;       /* one for each */
+    void **here;                /* a variable of the thread whose value is each core's own */
+};
+
 /*
  * A world in which entries are executed. Only enter() is on the path of an operation. Functions
  * return 0 or more, or -errno. Those below the line are for what has no opcode everywhere.
  */
 struct coil__ring_driver {
     const char *name;
+    bool time_is_virtual; /* it passes by itself */
+    unsigned usual_cores; /* 0: as many as there are CPUs */
+
+    /* Runs the cores of a coil_run(), when they are not to have a thread each; NULL: they are. Then
+     * a core that waits for all others to come as far pauses; the last one resumes them. */
+    int (*stage)(const struct coil__ring_stage *stage);
+    void (*pause)(void);
+    void (*resume)(void);
 
     /* Makes the ring on the thread that will use it. A refusal is explained to the log. */
     int (*open)(struct coil__ring *ring, const struct coil__ring_options *options);
@@ -67,6 +84,7 @@ struct coil__ring_driver {
 };
 
 extern const struct coil__ring_driver coil__ring_kernel;
+extern const struct coil__ring_driver coil__ring_sim;
 
 /* What a completion's user_data says. Futures are aligned, so the low bits are free. */
 enum coil__tag {
@@ -75,7 +93,8 @@ enum coil__tag {
     COIL__TAG_IGNORE = 2, /* nobody waits: a cancel, a doorbell's own completion */
     COIL__TAG_WAKE = 3,   /* another core rang: look at the mailbox */
     COIL__TAG_MASK = 3,
-    COIL__TAG_BELL = COIL__TAG_WAKE | 4, /* a wake by the bell: it has to be armed again */
+    COIL__TAG_BELL = COIL__TAG_WAKE | 4,  /* a wake by the bell: it has to be armed again */
+    COIL__TAG_STUCK = COIL__TAG_WAKE | 8, /* nothing in flight on any core will ever end */
 
     /* A cancel, whose success is silent: it has found nothing to stop, or only told a worker to. */
     COIL__TAG_MISSED = COIL__TAG_IGNORE | 4,
@@ -86,6 +105,7 @@ struct coil__ring {
     const struct coil__ring_driver *driver;
     unsigned sq_limit;  /* SQ entries */
     unsigned full_at;   /* the SQ's tail when it may be full: as of the last look at its head */
+    bool stuck;         /* the driver said so; for the core to see, and to reset */
     bool reaping;       /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight; /* futures whose final completion is to come */
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulator: any program on coil, unmodified, in a world that a seed decides.
+ *
+ *     COIL_RING=sim:SEED[,faults=off|mild|harsh][,descriptors=N] program ...
+ *
+ * All cores run on one thread, turn by turn as the seed wants it; the kernel is simulated, and so
+ * is the time: the clock begins at 1 s, and jumps to the next event when everybody waits, so that a
+ * month of sleep takes no time. What operations do, when they end and in which order follows from
+ * the seed alone: the same program with the same seed does the same again, which the last line on
+ * stderr shows:
+ *
+ *     coil: sim seed SEED trace HASH
+ *
+ * faults       off    the world is kind: what is asked for is done at once and completely
+ *              mild   (the default) all that a healthy kernel may do: late completions, cancels
+ * that miss, completion queues that overflow harsh  and what happens on bad days: operations fail
+ * with the errors that they can have descriptors  that the process may have (1024)
+ *
+ * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
+ *
+ * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
+ * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in
+ * flight. COIL_CORES is 2 there by default, whatever the machine has.
+ *
+ * A program is not the same again if it asks others than coil: for the time, for chance, or for
+ * where its memory lies; or if it has threads of its own.
+ */
+#ifndef COIL_SIM_H
+#define COIL_SIM_H
+
+#include <coil/base.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+COIL_BEGIN_DECLS
+
+/* How bad the world is. */
+enum coil_sim_faults { COIL_SIM_FAULTS_OFF, COIL_SIM_FAULTS_MILD, COIL_SIM_FAULTS_HARSH };
+
+/* Whether this is a simulation: inside coil_run() only, else false. */
+bool coil_sim_running(void);
+
+/* Makes the world so bad from now on; what is under way stays as it is. For two phases: faults,
+ * then none, and everything must come to an end. Outside a simulation nothing happens. */
+void coil_sim_set_faults(enum coil_sim_faults faults);
+
+/* The seed of the simulation that runs or has run last, and the hash of its trace so far. 0: none
+ * has run. */
+uint64_t coil_sim_seed(void);
+uint64_t coil_sim_trace(void);
+
+/* A number that the seed decides; 0 outside a simulation. */
+uint64_t coil_sim_random(void);
+
+/*
+ * True now and then in a simulation with faults, never outside: there a program may do what is
+ * allowed and rarely happens, like a short batch, a small buffer or an early time-out. Each place
+ * is on in a quarter of the seeds, and there in a quarter of the times.
+ */
+#define COIL_BUGGIFY() coil__sim_buggify(__func__, __LINE__)
+
+/* private: behind COIL_BUGGIFY() */
+bool coil__sim_buggify(const char *function, int line);
+
+COIL_END_DECLS
+
+#endif

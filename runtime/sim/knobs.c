@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/knobs.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DESCRIPTORS = 1024, DESCRIPTORS_MAX = 1 << 20 };
+
+static const char *const faults_names[] = {
+    [COIL_SIM_FAULTS_OFF] = "off",
+    [COIL_SIM_FAULTS_MILD] = "mild",
+    [COIL_SIM_FAULTS_HARSH] = "harsh",
+};
+
+const char *coil__sim_faults_name(enum coil_sim_faults faults)
+{
+    return faults_names[faults];
+}
+
+/* Moves *text behind a number. */
+static int read_number(const char **text, uint64_t *number)
+{
+    char *end;
+    errno = 0;
+    if (**text < '0' || **text > '9')
+        return -EINVAL;
+    *number = strtoull(*text, &end, 0);
+    *text = end;
+    return errno != 0 ? -EINVAL : 0;
+}
+
+/* Moves *text behind `word`, if it stands there. */
+static bool skip(const char **text, const char *word)
+{
+    size_t len = strlen(word);
+    if (strncmp(*text, word, len) != 0)
+        return false;
+    *text += len;
+    return true;
+}
+
+static int read_faults(const char **text, enum coil_sim_faults *faults)
+{
+    for (unsigned i = 0; i < sizeof(faults_names) / sizeof(faults_names[0]); i++) {
+        if (skip(text, faults_names[i])) {
+            *faults = (enum coil_sim_faults)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int read_knob(const char **text, struct coil__sim_knobs *knobs)
+{
+    if (skip(text, "faults="))
+        return read_faults(text, &knobs->faults);
+    uint64_t number = 0;
+    if (!skip(text, "descriptors=") || read_number(text, &number) < 0 || number == 0 ||
+        number > DESCRIPTORS_MAX)
+        return -EINVAL;
+    knobs->descriptors = (uint32_t)number;
+    return 0;
+}
+
+int coil__sim_knobs_read(const char *text, struct coil__sim_knobs *knobs)
+{
+    const char *all = text;
+    *knobs = (struct coil__sim_knobs){.faults = COIL_SIM_FAULTS_MILD, .descriptors = DESCRIPTORS};
+    int err = read_number(&text, &knobs->seed);
+    while (err == 0 && *text == ',') { /* ends: each round takes a character */
+        text++;
+        err = read_knob(&text, knobs);
+    }
+    if (err == 0 && *text == '\0')
+        return 0;
+    coil__log("sim:%s: not SEED[,faults=off|mild|harsh][,descriptors=N]; wrong from \"%s\" on", all,
+              text);
+    return -EINVAL;
+}

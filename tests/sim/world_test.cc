@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated world itself: its clock, its chance, its cores, and what it says. */
+#include "sim/simulate.h"
+
+#include <ctime>
+#include <map>
+#include <pthread.h>
+#include <set>
+#include <thread>
+
+using namespace coil_test;
+
+namespace {
+
+/* Nops, sleeps, calls and cancellations on every core. */
+int busy(unsigned depth)
+{
+    Children children;
+    COIL_SCOPE(scope, coil_after(coil_sim_random() % 200 * COIL_USEC));
+    for (unsigned i = 0; i < 6; i++) {
+        children.spawn_on(scope, i % coil_core_count(), [=] {
+            for (int round = 0; round < 5; round++) {
+                if (coil_nop() < 0 || coil_sleep(int64_t(coil_sim_random() % 50) * COIL_USEC) < 0)
+                    return 0;
+                if (depth > 0 && round == 2)
+                    busy(depth - 1);
+            }
+            return 0;
+        });
+    }
+    int result = coil_scope_close(&scope, 0);
+    return result == -ETIMEDOUT || result == -ECANCELED ? 0 : result;
+}
+
+double seconds_of_the_machine()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
+}
+
+} // namespace
+
+TEST(Sim, RepeatsASeedAndNoOther)
+{
+    std::set<uint64_t> traces;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        Outcome first = simulate(
+            seed, [] { return busy(1); }, 3);
+        Outcome second = simulate(
+            seed, [] { return busy(1); }, 3);
+        EXPECT_EQ(0, first.result);
+        EXPECT_EQ(first.trace, second.trace) << "seed " << seed;
+        traces.insert(first.trace);
+    }
+    EXPECT_EQ(40u, traces.size());
+}
+
+TEST(Sim, EndsWithItsSeedAndItsTrace)
+{
+    Outcome outcome = simulate(77, [] { return 3; });
+    char expected[64];
+    snprintf(expected, sizeof(expected), "coil: sim seed 77 trace %016llx",
+             static_cast<unsigned long long>(outcome.trace));
+    EXPECT_EQ(3, outcome.result);
+    EXPECT_EQ(77u, coil_sim_seed());
+    ASSERT_EQ(1u, outcome.log.size());
+    EXPECT_EQ(expected, outcome.log[0]);
+}
+
+TEST(Sim, LetsThirtyIdleDaysPassInUnderASecond)
+{
+    double begin = seconds_of_the_machine();
+    simulate(1, [] {
+        constexpr int64_t days = 24 * 3600 * COIL_SEC;
+        coil_time start = coil_now();
+        EXPECT_EQ(0, coil_sleep(30 * days));
+        EXPECT_GE(coil_now(), start + 30 * days);
+        EXPECT_LT(coil_now(), start + 30 * days + COIL_SEC);
+        return 0;
+    });
+    EXPECT_LT(seconds_of_the_machine() - begin, 1.0);
+}
+
+TEST(Sim, LetsAnInstantComeForWhoLooksAtTheClock)
+{
+    simulate(2, [] {
+        coil_time instant = coil_after(COIL_MSEC);
+        while (coil_now() < instant) { /* ends: looking takes time */
+        }
+        return 0;
+    });
+}
+
+TEST(Sim, EndsOperationsInTheOrderOfItsSeed)
+{
+    std::set<std::vector<int>> orders;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        std::vector<int> order;
+        simulate(seed, [&] {
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            for (int i = 0; i < 20; i++) {
+                children.start(scope, [&, i] {
+                    EXPECT_EQ(0, coil_nop());
+                    order.push_back(i);
+                    return 0;
+                });
+            }
+            return coil_scope_close(&scope, 0);
+        });
+        EXPECT_EQ(20u, order.size());
+        orders.insert(order);
+    }
+    EXPECT_EQ(10u, orders.size());
+}
+
+TEST(Sim, RunsAllCoresOnOneThread)
+{
+    simulate(
+        3,
+        [] {
+            pthread_t here = pthread_self();
+            std::set<unsigned> seen;
+            for (unsigned core = 0; core < coil_core_count(); core++) {
+                EXPECT_EQ(0, call(core, [&] {
+                              EXPECT_TRUE(pthread_equal(here, pthread_self()));
+                              EXPECT_TRUE(coil_sim_running());
+                              seen.insert(coil_core_self());
+                              return 0;
+                          }));
+            }
+            EXPECT_EQ(5u, seen.size());
+            return 0;
+        },
+        5);
+    EXPECT_FALSE(coil_sim_running());
+}
+
+TEST(Sim, LetsOthersOnWhileACoreIsBusy)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        int result = simulate(
+                         seed,
+                         [] {
+                             bool done = false;
+                             Children children;
+                             COIL_SCOPE(scope, COIL_FOREVER);
+                             children.spawn_on(scope, 1, [&] {
+                                 for (int i = 0; i < 100; i++)
+                                     EXPECT_EQ(0, coil_nop());
+                                 done = true;
+                                 return 0;
+                             });
+                             while (!done) /* ends: the other core gets its turns */
+                                 EXPECT_EQ(0, coil_yield());
+                             return coil_scope_close(&scope, 0);
+                         },
+                         2)
+                         .result;
+        EXPECT_EQ(0, result);
+    }
+}
+
+TEST(Sim, HearsAThreadOfTheProgram)
+{
+    simulate(4, [] {
+        coil_promise promise;
+        coil_promise_init(&promise);
+        std::thread thread([&] { EXPECT_EQ(0, coil_promise_set(&promise, 42)); });
+        EXPECT_EQ(42, coil_promise_wait(&promise));
+        thread.join();
+        coil_promise_drop(&promise);
+        return 0;
+    });
+}
+
+TEST(Sim, ReportsWhoWaitsForEachOther)
+{
+    Outcome outcome = simulate(
+        5, [] { return wait_for_ever(); }, 2);
+    EXPECT_EQ(-EDEADLK, outcome.result);
+    ASSERT_EQ(3u, outcome.log.size());
+    EXPECT_EQ("coil: deadlock: nothing can wake any of the 1 coroutine any more", outcome.log[0]);
+}
+
+TEST(Sim, RefusesKnobsThatItDoesNotHave)
+{
+    for (const char *wrong : {"", "x", "1x", "-1", "1,", "1,faults", "1,faults=bad", "1,cheap=1",
+                              "1,descriptors=0", "1,descriptors=x", "99999999999999999999"}) {
+        std::vector<std::string> log;
+        std::string ring = std::string("sim:") + wrong;
+        coil_options options = cores(1);
+        options.ring = ring.c_str();
+        simulation_log() = &log;
+        options.log = [](const char *line) { simulation_log()->push_back(line); };
+        EXPECT_EQ(-EINVAL, run([] { return 0; }, options)) << wrong;
+        EXPECT_EQ(1u, log.size()) << wrong;
+    }
+    EXPECT_EQ(9, simulate(
+                     1, [] { return 9; }, 1, ",faults=harsh,descriptors=7")
+                     .result);
+}
+
+TEST(Sim, RunsTwoCoresUnlessToldOtherwise)
+{
+    unsigned count = 0;
+    simulate(
+        1, [&] { return int(count = coil_core_count()); }, 0);
+    EXPECT_EQ(2u, count);
+}
+
+TEST(Buggify, IsOnInSomeSeedsOnlyAndNeverOutside)
+{
+    EXPECT_FALSE(COIL_BUGGIFY());
+    int seeds = 0, kind = 0;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        int hits = 0;
+        auto ask = [&] {
+            for (int i = 0; i < 100; i++)
+                hits += COIL_BUGGIFY() ? 1 : 0;
+            return 0;
+        };
+        simulate(seed, ask, 1, ",faults=off");
+        kind += hits;
+        hits = 0;
+        simulate(seed, ask);
+        seeds += hits > 0 ? 1 : 0;
+        EXPECT_LT(hits, 60);
+    }
+    EXPECT_EQ(0, kind);
+    EXPECT_GT(seeds, 20);
+    EXPECT_LT(seeds, 80);
+}
+
+TEST(SimTrace, IsPrintedForWhoAsks)
+{
+    setenv("COIL_SIM_TRACE", "1", 1);
+    testing::internal::CaptureStderr();
+    simulate(6, [] { return coil_nop(); });
+    std::string lines = testing::internal::GetCapturedStderr();
+    unsetenv("COIL_SIM_TRACE");
+    EXPECT_NE(std::string::npos, lines.find("core 0: begin of #1 nop")) << lines;
+    EXPECT_NE(std::string::npos, lines.find("core 0: end of #1 nop 0")) << lines;
+}
