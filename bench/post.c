@@ -6,6 +6,7 @@
  * them. Beside: a bare ring of 64 slots for several producers and one consumer, between two threads
  * that do nothing else. Not measured: several senders; a receiver that sleeps (bench/call).
  */
+#include "bare/ring_pair.h"
 #include "harness/clock.h"
 #include "harness/coil_subject.h"
 #include "harness/peer.h"
@@ -173,83 +174,6 @@ static const char *measure_thread(const struct window *window, double figures[ME
     return harness_reason(result);
 }
 
-/* --- a bare ring -------------------------------------------------------------------------- */
-
-struct slot {
-    atomic_ullong turn; /* the index that may be written here; one more: it may be read */
-    uint64_t value;
-};
-
-static struct {
-    struct slot slots[IN_FLIGHT];
-    _Alignas(64) atomic_ullong tail; /* of the producers */
-    _Alignas(64) uint64_t head;      /* of the consumer */
-    uint64_t sum;
-} ring;
-
-static const uint64_t last_value = UINT64_MAX;
-
-static void ring_push(uint64_t value)
-{
-    unsigned long long tail = atomic_load_explicit(&ring.tail, memory_order_relaxed);
-    for (;;) {
-        struct slot *slot = &ring.slots[tail % IN_FLIGHT];
-        if (atomic_load_explicit(&slot->turn, memory_order_acquire) != tail) {
-            __builtin_ia32_pause(); /* full */
-            tail = atomic_load_explicit(&ring.tail, memory_order_relaxed);
-        } else if (atomic_compare_exchange_weak_explicit(
-                       &ring.tail, &tail, tail + 1, memory_order_relaxed, memory_order_relaxed)) {
-            slot->value = value;
-            atomic_store_explicit(&slot->turn, tail + 1, memory_order_release);
-            return;
-        }
-    }
-}
-
-static uint64_t ring_pop(void)
-{
-    struct slot *slot = &ring.slots[ring.head % IN_FLIGHT];
-    while (atomic_load_explicit(&slot->turn, memory_order_acquire) != ring.head + 1)
-        __builtin_ia32_pause();
-    uint64_t value = slot->value;
-    atomic_store_explicit(&slot->turn, ring.head + IN_FLIGHT, memory_order_release);
-    ring.head++;
-    return value;
-}
-
-static void *receive_all(void *arg)
-{
-    (void)arg;
-    uint64_t value;
-    while ((value = ring_pop()) != last_value)
-        ring.sum += value;
-    return NULL;
-}
-
-static const char *measure_ring(const struct window *window, double figures[METRIC_MAX])
-{
-    struct peer peer;
-    memset(&ring, 0, sizeof(ring));
-    for (unsigned i = 0; i < IN_FLIGHT; i++)
-        ring.slots[i].turn = i;
-    peer_start(&peer, window, receive_all, NULL);
-    uint64_t sent = 0, counted_from = 0;
-    int64_t start = 0, elapsed = 0;
-    while (start == 0 || elapsed < window->length_ns) {
-        for (int i = 0; i < CHUNK; i++)
-            ring_push(sent++);
-        if (start == 0) {
-            start = clock_ns();
-            counted_from = sent;
-        }
-        elapsed = clock_ns() - start;
-    }
-    ring_push(last_value);
-    peer_join(&peer);
-    figures[0] = (double)(sent - counted_from) * 1e9 / (double)elapsed;
-    return NULL;
-}
-
 int main(int argc, char **argv)
 {
     static const struct metric metric = {
@@ -257,7 +181,7 @@ int main(int argc, char **argv)
     static const struct subject subjects[] = {
         {.name = "coil", .measure = measure_core},
         {.name = "coil_from_a_thread", .measure = measure_thread},
-        {.name = "mpsc_ring", .measure = measure_ring},
+        {.name = "mpsc_ring", .measure = measure_ring_pair},
     };
     struct harness harness;
     harness_open(&harness, argc, argv, "post",

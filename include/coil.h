@@ -21,5 +21,6 @@
 #include <coil/sim.h>
 #include <coil/sync.h>
 #include <coil/time.h>
+#include <coil/xchan.h>
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Channels between the coroutines of one core: queues of values of one size, which are copied in
- * and out, in memory that the caller provides.
+ * and out, in memory that the caller provides. For several cores there is coil/xchan.h.
  *
  *     int slots[16];
  *     struct coil_chan chan;

@@ -22,6 +22,10 @@
 COIL_BEGIN_DECLS
 
 struct coil_scope;
+struct coil_xchan;
+
+/* private: the core of a coil_run() */
+struct coil__core;
 
 /* private: how to cancel and name this kind of operation */
 struct coil_future_kind;
@@ -86,6 +90,17 @@ struct coil_waiting {
     int64_t result; /* what it will have been when its turn comes */
 };
 
+/* private: a place among those who wait for a channel between cores; begins like a message */
+struct coil_crossing {
+    struct coil_crossing *next;
+    void (*deliver)(struct coil_crossing *crossing);
+    struct coil_link link;   /* not linked: somebody decided on the result */
+    struct coil__core *home; /* of who waits */
+    struct coil_xchan *xchan;
+    void *value;
+    int64_t result;
+};
+
 /* private: an entry of the ring */
 struct coil_entry {
     struct coil_link cancelling; /* those in flight that were asked to stop */
@@ -112,6 +127,7 @@ struct coil_future {
         struct coil_child child;
         struct coil_link waits_for_promise;
         struct coil_waiting waiting;
+        struct coil_crossing crossing;
         struct coil_entry entry;
     };
 };

@@ -19,9 +19,6 @@
 
 COIL_BEGIN_DECLS
 
-/* private: the core of a coil_run() */
-struct coil__core;
-
 /* One value to come. Declared by COIL_PROMISE(), or storage for coil_promise_init(). */
 struct coil_promise {
     /* private: begins like a message between cores */

@@ -3,49 +3,8 @@
  * Channels. While senders wait there is no room, and while receivers wait there is no value: so
  * never do both, and what is handed over or overtaken is decided by looking at one end.
  */
+#include "chan/slots.h"
 #include "future/waiters.h"
-
-#include <coil/chan.h>
-#include <string.h>
-
-enum chan_state {
-    OPEN,
-    DRAINING, /* no more sends */
-    CLOSED,   /* and nothing to receive */
-};
-
-static inline char *slot(const struct coil_chan *chan, size_t index)
-{
-    size_t wrapped = index < chan->slot_count ? index : index - chan->slot_count;
-    return chan->slots + wrapped * chan->value_size;
-}
-
-/* Most values are a pointer or a number. */
-static inline void copy(const struct coil_chan *chan, void *to, const void *from)
-{
-    if (chan->value_size == sizeof(uint64_t))
-        memcpy(to, from, sizeof(uint64_t));
-    else
-        memcpy(to, from, chan->value_size);
-}
-
-static void dispose(const struct coil_chan *chan, void *value)
-{
-    if (chan->dispose != NULL)
-        chan->dispose(value);
-}
-
-static inline void push(struct coil_chan *chan, const void *value)
-{
-    copy(chan, slot(chan, chan->head + chan->used), value);
-    chan->used++;
-}
-
-static inline void drop_first(struct coil_chan *chan)
-{
-    chan->head = chan->head + 1 < chan->slot_count ? chan->head + 1 : 0;
-    chan->used--;
-}
 
 /* Hands a value to the receiver that waits longest, if there is one. */
 static inline bool hand_over(struct coil_chan *chan, const void *value)
@@ -53,7 +12,7 @@ static inline bool hand_over(struct coil_chan *chan, const void *value)
     struct coil_future *receiver = coil__waiters_pop(&chan->receivers);
     if (receiver == NULL)
         return false;
-    copy(chan, receiver->waiting.value, value);
+    coil__chan_copy(chan, receiver->waiting.value, value);
     coil__future_complete(receiver, 0);
     return true;
 }
@@ -61,17 +20,17 @@ static inline bool hand_over(struct coil_chan *chan, const void *value)
 /* Sends or says why not: -EAGAIN if that would have to wait. */
 static inline int send_now(struct coil_chan *chan, const void *value)
 {
-    if (__builtin_expect(chan->state != OPEN, 0))
+    if (__builtin_expect(chan->state != COIL__CHAN_OPEN, 0))
         return -EPIPE;
     if (hand_over(chan, value))
         return 0;
     if (chan->used == chan->slot_count) {
         if (!chan->latest)
             return -EAGAIN;
-        dispose(chan, slot(chan, chan->head));
-        drop_first(chan);
+        coil__chan_dispose(chan, coil__chan_slot(chan, chan->head));
+        coil__chan_drop_first(chan);
     }
-    push(chan, value);
+    coil__chan_push(chan, value);
     return 0;
 }
 
@@ -81,7 +40,7 @@ static inline bool take_from_sender(struct coil_chan *chan, void *value)
     struct coil_future *sender = coil__waiters_pop(&chan->senders);
     if (sender == NULL)
         return false;
-    copy(chan, value, sender->waiting.value);
+    coil__chan_copy(chan, value, sender->waiting.value);
     coil__future_complete(sender, 0);
     return true;
 }
@@ -92,11 +51,11 @@ static inline int recv_now(struct coil_chan *chan, void *value)
     if (chan->used == 0) {
         if (take_from_sender(chan, value))
             return 0;
-        return chan->state == OPEN ? -EAGAIN : -EPIPE;
+        return chan->state == COIL__CHAN_OPEN ? -EAGAIN : -EPIPE;
     }
-    copy(chan, value, slot(chan, chan->head));
-    drop_first(chan);
-    if (take_from_sender(chan, slot(chan, chan->head + chan->used)))
+    coil__chan_copy(chan, value, coil__chan_slot(chan, chan->head));
+    coil__chan_drop_first(chan);
+    if (take_from_sender(chan, coil__chan_slot(chan, chan->head + chan->used)))
         chan->used++;
     return 0;
 }
@@ -113,19 +72,17 @@ static void recv_cancel(struct coil_future *future)
     coil__waiters_cancel(&chan->receivers, future);
 }
 
-/* A value that was received and is not wanted: it is older than all that is in the channel. */
+/* A value that was received and is not wanted. */
 static void recv_discard(struct coil_future *future)
 {
     struct coil_chan *chan = future->waiting.object;
     if (future->result < 0 || hand_over(chan, future->waiting.value))
         return;
-    if (chan->used == chan->slot_count || chan->state == CLOSED) {
-        dispose(chan, future->waiting.value);
+    if (chan->used == chan->slot_count || chan->state == COIL__CHAN_CLOSED) {
+        coil__chan_dispose(chan, future->waiting.value);
         return;
     }
-    chan->head = (chan->head > 0 ? chan->head : chan->slot_count) - 1;
-    copy(chan, slot(chan, chan->head), future->waiting.value);
-    chan->used++;
+    coil__chan_push_first(chan, future->waiting.value);
 }
 
 static const struct coil_future_kind send_kind = {.name = "channel, to send",
@@ -238,31 +195,23 @@ void coil_chan_dispose_by(struct coil_chan *chan, void (*dispose_value)(void *va
 void coil_chan_close(struct coil_chan *chan)
 {
     (void)coil__self();
-    if (chan->state == OPEN)
-        chan->state = DRAINING;
+    if (chan->state == COIL__CHAN_OPEN)
+        chan->state = COIL__CHAN_DRAINING;
     coil__waiters_complete(&chan->senders, -EPIPE);
     coil__waiters_complete(&chan->receivers, -EPIPE);
-}
-
-static void dispose_of_all(struct coil_chan *chan)
-{
-    while (chan->used > 0) {
-        dispose(chan, slot(chan, chan->head));
-        drop_first(chan);
-    }
 }
 
 void coil_chan_close_now(struct coil_chan *chan)
 {
     coil_chan_close(chan);
-    chan->state = CLOSED;
-    dispose_of_all(chan);
+    chan->state = COIL__CHAN_CLOSED;
+    coil__chan_dispose_of_all(chan);
 }
 
 void coil_chan_destroy(struct coil_chan *chan)
 {
     coil__require(coil__waiters_empty(&chan->senders) && coil__waiters_empty(&chan->receivers),
                   "coil_chan_destroy: a coroutine waits for it");
-    dispose_of_all(chan);
+    coil__chan_dispose_of_all(chan);
     *chan = (struct coil_chan)COIL_ZERO;
 }

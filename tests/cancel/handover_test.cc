@@ -182,6 +182,126 @@ private:
     coil_chan chan_;
 };
 
+/* The other end of the channel is on another core, and acts when a byte comes. */
+class AcrossTheCores : public Operation {
+public:
+    AcrossTheCores() { may_drop = true; }
+
+    void begin() override
+    {
+        coil_xchan_init(&chan, &slot_, sizeof(slot_), 1);
+        has_acted = false;
+        coil_scope_open(&scope_, COIL_FOREVER);
+        ASSERT_EQ(0, coil_spawn_on(&scope_, 1, be_other, this));
+    }
+    void complete() override { ASSERT_EQ(1, write(pipe_.right, "!", 1)); }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 0 || result == -ECANCELED) << result;
+        join();
+        expect(result);
+        coil_xchan_destroy(&chan);
+    }
+
+protected:
+    virtual void act() = 0;                  /* on the other core */
+    virtual void expect(ssize_t result) = 0; /* that what is in the channel agrees with it */
+
+    void join()
+    {
+        char left[2];
+        ASSERT_EQ(1,
+                  write(pipe_.right, "x", 1)); /* else it would wait for ever if not told to act */
+        ASSERT_EQ(0, coil_scope_close(&scope_, 0));
+        ssize_t rest = has_acted ? coil_read(pipe_.left, left, sizeof(left)) : 1;
+        ASSERT_EQ(1, rest);
+    }
+
+    void expect_values(const std::vector<int> &values)
+    {
+        int value;
+        for (int expected : values) {
+            ASSERT_EQ(0, coil_xchan_try_recv(&chan, &value));
+            ASSERT_EQ(expected, value);
+        }
+        ASSERT_EQ(-EAGAIN, coil_xchan_try_recv(&chan, &value));
+    }
+
+    static constexpr int kBefore = 1, kValue = 2;
+    coil_xchan chan;
+    bool has_acted = false;
+
+private:
+    static int be_other(void *arg)
+    {
+        auto *self = static_cast<AcrossTheCores *>(arg);
+        char byte;
+        EXPECT_EQ(1, coil_read(self->pipe_.left, &byte, 1));
+        self->has_acted = byte == '!';
+        if (self->has_acted)
+            self->act();
+        return 0;
+    }
+
+    int slot_;
+    Pair pipe_ = make_pipe();
+    coil_scope scope_ = {};
+};
+
+/* The channel is full until the other end receives. */
+class SendingAcross : public AcrossTheCores {
+public:
+    void begin() override
+    {
+        AcrossTheCores::begin();
+        ASSERT_EQ(0, coil_xchan_try_send(&chan, &kBefore));
+    }
+    void start(coil_future *future) override { coil_xchan_send_start(future, &chan, &kValue); }
+    ssize_t call() override { return coil_xchan_send(&chan, &kValue); }
+    void end_dropped() override
+    {
+        join();
+        coil_xchan_destroy(&chan); /* whether it was sent nobody knows */
+    }
+
+protected:
+    void act() override
+    {
+        int value;
+        EXPECT_EQ(0, coil_xchan_recv(&chan, &value));
+        EXPECT_EQ(kBefore, value);
+    }
+    void expect(ssize_t result) override
+    {
+        std::vector<int> values;
+        if (!has_acted)
+            values.push_back(kBefore);
+        if (result == 0)
+            values.push_back(kValue);
+        expect_values(values);
+    }
+};
+
+/* The channel is empty until the other end sends. */
+class ReceivingAcross : public AcrossTheCores {
+public:
+    void start(coil_future *future) override { coil_xchan_recv_start(future, &chan, &place_); }
+    ssize_t call() override { return coil_xchan_recv(&chan, &place_); }
+    void end_dropped() override { end(-ECANCELED); }
+
+protected:
+    void act() override { EXPECT_EQ(0, coil_xchan_send(&chan, &kValue)); }
+    void expect(ssize_t result) override
+    {
+        ASSERT_TRUE(result < 0 || (has_acted && place_ == kValue));
+        place_ = 0;
+        expect_values(has_acted && result < 0 ? std::vector<int>{kValue} : std::vector<int>{});
+    }
+
+private:
+    int place_ = 0;
+};
+
 constexpr const char *kNeverWaits = "it replaces what is there";
 
 const CancelRow kLocks[] = {
@@ -215,7 +335,15 @@ const CancelRow kChannels[] = {
     {"coil_chan_recv_without_slots", REFUSED, STOPPED, FIRST, HAPPENED, "",
      make<Waiting<RecvWait<0>>>},
     {"coil_chan_recv_of_the_latest", REFUSED, STOPPED, FIRST, HAPPENED, "",
-     make<Waiting<RecvWait<1, true>>>},
+     make<Waiting<RecvLatestWait>>},
+    {"coil_xchan_send", REFUSED, STOPPED, FIRST, HAPPENED, "",
+     make<Waiting<SendWait<1, AcrossCores>>>},
+    {"coil_xchan_recv", REFUSED, STOPPED, FIRST, HAPPENED, "",
+     make<Waiting<RecvWait<1, AcrossCores>>>},
+    {"coil_xchan_send_to_another_core", REFUSED, STOPPED, EITHER, HAPPENED, "",
+     make<SendingAcross>},
+    {"coil_xchan_recv_from_another_core", REFUSED, STOPPED, EITHER, HAPPENED, "",
+     make<ReceivingAcross>},
 };
 INSTANTIATE_TEST_SUITE_P(Channel, CancelledOperation, testing::ValuesIn(kChannels), name_of_row);
 

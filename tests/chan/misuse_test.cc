@@ -2,6 +2,8 @@
 /* What only a wrong program does with a channel. */
 #include "support/misuse.h"
 
+#include <atomic>
+
 using namespace coil_test;
 
 namespace {
@@ -103,6 +105,72 @@ const Misuse kChannels[] = {
      }},
 };
 
+constexpr const char *kXchan = "chan/xchan.c";
+constexpr const char *kCrossWaitedFor = "coil_xchan_destroy: a coroutine waits for it";
+
+const Misuse kCrossChannels[] = {
+    {"DestroyWhileOneSendsElsewhere", kXchan, kCrossWaitedFor, kFirst,
+     [] {
+         coil_xchan chan;
+         int value = 0;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         Children children;
+         std::atomic<bool> began{false};
+         COIL_SCOPE(scope, COIL_FOREVER);
+         EXPECT_EQ(0, children.spawn_on(scope, 1, [&] {
+             COIL_FUTURE(send);
+             coil_xchan_send_start(&send, &chan, &value);
+             began = true;
+             return int(coil_await(&send));
+         }));
+         wait_until([&] { return began.load(); });
+         coil_xchan_destroy(&chan);
+         return 0;
+     },
+     2},
+    {"DestroyWhileOneReceives", kXchan, kCrossWaitedFor, kFirst,
+     [] {
+         coil_xchan chan;
+         int value = 0;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         COIL_FUTURE(recv);
+         coil_xchan_recv_start(&recv, &chan, &value);
+         coil_xchan_destroy(&chan);
+         return 0;
+     }},
+    {"ReturnWithASendInFlight", kOrigin, in_flight("channel between cores, to send"), kFirst,
+     [] {
+         static coil_xchan chan;
+         static coil_future send;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         coil_xchan_send_start(&send, &chan, "1234");
+         return 0;
+     }},
+    {"ReturnWithAReceiveInFlight", kOrigin, in_flight("channel between cores, to receive"), kFirst,
+     [] {
+         static coil_xchan chan;
+         static coil_future recv;
+         static int value;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         coil_xchan_recv_start(&recv, &chan, &value);
+         return 0;
+     }},
+    {"TrySendOutside", kTask, kOutside, "",
+     [] {
+         coil_xchan chan;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         return coil_xchan_try_send(&chan, "1234");
+     }},
+    {"CloseOutside", kTask, kOutside, "",
+     [] {
+         coil_xchan chan;
+         coil_xchan_init(&chan, nullptr, sizeof(int), 0);
+         coil_xchan_close(&chan);
+         return 0;
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Xchan, MisuseDeathTest, testing::ValuesIn(kCrossChannels), name_of_misuse);
 INSTANTIATE_TEST_SUITE_P(Channel, MisuseDeathTest, testing::ValuesIn(kChannels), name_of_misuse);
 
 } // namespace

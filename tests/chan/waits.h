@@ -10,36 +10,66 @@
 
 namespace coil_test {
 
+/* The calls of either sort of channel under one name. */
+struct OneCore {
+    using Chan = coil_chan;
+    static constexpr auto init = coil_chan_init;
+    static constexpr auto send = coil_chan_send;
+    static constexpr auto send_start = coil_chan_send_start;
+    static constexpr auto recv = coil_chan_recv;
+    static constexpr auto recv_start = coil_chan_recv_start;
+    static constexpr auto try_send = coil_chan_try_send;
+    static constexpr auto try_recv = coil_chan_try_recv;
+    static constexpr auto destroy = coil_chan_destroy;
+};
+
+struct AcrossCores {
+    using Chan = coil_xchan;
+    static constexpr auto init = coil_xchan_init;
+    static constexpr auto send = coil_xchan_send;
+    static constexpr auto send_start = coil_xchan_send_start;
+    static constexpr auto recv = coil_xchan_recv;
+    static constexpr auto recv_start = coil_xchan_recv_start;
+    static constexpr auto try_send = coil_xchan_try_send;
+    static constexpr auto try_recv = coil_xchan_try_recv;
+    static constexpr auto destroy = coil_xchan_destroy;
+};
+
 /* Values are numbered, in the order in which they were to be sent. */
-struct ChanWait : Wait {
+template <class Sort> struct ChanWait : Wait {
     int slot = 0;
-    coil_chan chan;
+    typename Sort::Chan chan;
     int next = 1;
     std::vector<int> received;
 
-    explicit ChanWait(size_t slots) { coil_chan_init(&chan, &slot, sizeof(slot), slots); }
+    explicit ChanWait(size_t slots) { Sort::init(&chan, &slot, sizeof(slot), slots); }
 
     void receive_one()
     {
         int value = 0;
-        EXPECT_EQ(0, coil_chan_try_recv(&chan, &value));
+        EXPECT_EQ(0, Sort::try_recv(&chan, &value));
         received.push_back(value);
     }
 
     void expect_empty()
     {
         int value;
-        EXPECT_EQ(-EAGAIN, coil_chan_try_recv(&chan, &value)) << "sent twice, or though cancelled";
-        coil_chan_destroy(&chan);
+        EXPECT_EQ(-EAGAIN, Sort::try_recv(&chan, &value)) << "sent twice, or though cancelled";
+        Sort::destroy(&chan);
     }
 };
 
 /* As the values are remembered by whoever sends them, they must outlive the send. */
-template <size_t kSlots> struct SendWait : ChanWait {
+template <size_t kSlots, class Sort = OneCore> struct SendWait : ChanWait<Sort> {
+    using ChanWait<Sort>::chan;
+    using ChanWait<Sort>::next;
+    using ChanWait<Sort>::received;
+    using ChanWait<Sort>::receive_one;
+
     std::vector<std::unique_ptr<int>> values;
     int sent = 0;
 
-    SendWait() : ChanWait(kSlots) {}
+    SendWait() : ChanWait<Sort>(kSlots) {}
 
     const int *make_value()
     {
@@ -49,31 +79,31 @@ template <size_t kSlots> struct SendWait : ChanWait {
     void block(unsigned) override
     {
         for (size_t i = 0; i < kSlots; i++)
-            EXPECT_EQ(0, coil_chan_send(&chan, make_value()));
+            EXPECT_EQ(0, Sort::send(&chan, make_value()));
     }
     void grant() override { receive_one(); }
-    int wait() override { return coil_chan_send(&chan, make_value()); }
-    void start(coil_future *future) override { coil_chan_send_start(future, &chan, make_value()); }
+    int wait() override { return Sort::send(&chan, make_value()); }
+    void start(coil_future *future) override { Sort::send_start(future, &chan, make_value()); }
     void expect_free(int granted) override
     {
         if (kSlots > 0)
             receive_one();
         EXPECT_EQ(size_t(granted) + kSlots, received.size());
         EXPECT_TRUE(std::is_sorted(received.begin(), received.end()));
-        expect_empty();
+        this->expect_empty();
     }
     Grant kind() const override { return Grant::kIsUsedUp; }
 };
 
-template <size_t kSlots, bool kLatest = false> struct RecvWait : ChanWait {
+template <size_t kSlots, class Sort = OneCore> struct RecvWait : ChanWait<Sort> {
+    using ChanWait<Sort>::chan;
+    using ChanWait<Sort>::next;
+    using ChanWait<Sort>::received;
+
     std::vector<std::unique_ptr<int>> places;
     const int *started = nullptr; /* where a future receives */
 
-    RecvWait() : ChanWait(kSlots)
-    {
-        if (kLatest)
-            coil_chan_init_latest(&chan, &slot, sizeof(slot));
-    }
+    RecvWait() : ChanWait<Sort>(kSlots) {}
 
     int *make_place()
     {
@@ -84,12 +114,12 @@ template <size_t kSlots, bool kLatest = false> struct RecvWait : ChanWait {
     void grant() override
     {
         int value = next++;
-        EXPECT_EQ(0, coil_chan_try_send(&chan, &value));
+        EXPECT_EQ(0, Sort::try_send(&chan, &value));
     }
     int wait() override
     {
         int *place = make_place();
-        int result = coil_chan_recv(&chan, place);
+        int result = Sort::recv(&chan, place);
         if (result == 0)
             received.push_back(*place);
         started = nullptr;
@@ -98,7 +128,7 @@ template <size_t kSlots, bool kLatest = false> struct RecvWait : ChanWait {
     void start(coil_future *future) override
     {
         int *place = make_place();
-        coil_chan_recv_start(future, &chan, place);
+        Sort::recv_start(future, &chan, place);
         started = place;
     }
     void leave(int result) override
@@ -113,9 +143,14 @@ template <size_t kSlots, bool kLatest = false> struct RecvWait : ChanWait {
             sent.push_back(value);
         EXPECT_EQ(sent, received);
         EXPECT_EQ(size_t(granted), sent.size());
-        expect_empty();
+        this->expect_empty();
     }
     Grant kind() const override { return Grant::kIsReturned; }
+};
+
+/* Receives from a channel that holds the latest value only. */
+struct RecvLatestWait : RecvWait<1> {
+    RecvLatestWait() { coil_chan_init_latest(&chan, &slot, sizeof(slot)); }
 };
 
 } // namespace coil_test

@@ -16,7 +16,11 @@ const Waits kWaits = {
     {"send without slots", make<SendWait<0>>},
     {"receive from an empty channel", make<RecvWait<1>>},
     {"receive without slots", make<RecvWait<0>>},
-    {"receive the latest", make<RecvWait<1, true>>},
+    {"receive the latest", make<RecvLatestWait>},
+    {"send to a full channel between cores", make<SendWait<1, AcrossCores>>},
+    {"send without slots between cores", make<SendWait<0, AcrossCores>>},
+    {"receive from an empty channel between cores", make<RecvWait<1, AcrossCores>>},
+    {"receive without slots between cores", make<RecvWait<0, AcrossCores>>},
 };
 
 TEST(ChanWaits, EndAtTheirDeadline)
