@@ -18,6 +18,7 @@
 #include <coil/receiver.h>
 #include <coil/runtime.h>
 #include <coil/scope.h>
+#include <coil/signal.h>
 #include <coil/sim.h>
 #include <coil/sync.h>
 #include <coil/time.h>

@@ -26,6 +26,7 @@ const tidy::Exceptions kAtomics = {
     {"runtime/ring/kernel.c", "the kernel reads the tail of the submission queue"},
     {"runtime/core/buffers.c", "the kernel reads the tail of the ring of receive buffers"},
     {"runtime/coro/fault.c", "one handler of SIGSEGV for all cores, opened and closed by each"},
+    {"runtime/core/signals.c", "a handler may interrupt any thread, and posts to cores"},
     {"runtime/core/pool.c", "a pool is opened once, by whichever core is first"},
     {"runtime/base/workers.h", "the lock of a pool of threads"},
     {"runtime/base/workers.c", "one thread waits for another's work here"},

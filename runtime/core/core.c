@@ -71,6 +71,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     core->finish.deliver = finish_deliver;
     core->give_up.deliver = give_up_deliver;
     core->trim.expire = trim_expire;
+    coil__signals_init(&core->signals);
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
     int err = coil__sched_open(&core->sched, run->options->stack_size);

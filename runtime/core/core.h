@@ -5,6 +5,7 @@
 
 #include "core/closes.h"
 #include "core/mailbox.h"
+#include "core/signals.h"
 #include "core/spin.h"
 #include "ring/choose.h"
 #include "ring/op.h"
@@ -34,6 +35,7 @@ struct coil__core {
     struct coil__message stop;    /* makes it stopping */
     struct coil__message finish;  /* makes it finished */
     struct coil__message give_up; /* cancels the root: all cores wait for each other */
+    struct coil__signals signals; /* that coroutines of this core wait for */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;

@@ -34,6 +34,7 @@ static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int 
         coil__pools_open(allowed, run->options->blocking_threads);
         err = coil__workers_run(run, allowed, cpus);
         coil__pools_close();
+        coil__signals_restore();
         if (ignored)
             sigaction(SIGPIPE, &sigpipe, NULL);
         coil__fault_close();
