@@ -48,6 +48,8 @@ struct World {
     coil_wait_group group = {};
     struct coil_once once = {};
     coil_chan chan = {}, full_chan = {};
+    coil_xchan xchan = {}, full_xchan = {};
+    coil_signals signals = {};
 
     World()
     {
@@ -77,10 +79,15 @@ struct World {
         coil_chan_init(&chan, &byte, 1, 1);
         coil_chan_init(&full_chan, &byte, 1, 1);
         EXPECT_EQ(0, coil_chan_send(&full_chan, &byte));
+        coil_xchan_init(&xchan, &byte, 1, 1);
+        coil_xchan_init(&full_xchan, &byte, 1, 1);
+        EXPECT_EQ(0, coil_xchan_send(&full_xchan, &byte));
+        EXPECT_EQ(0, coil_signals_open(&signals, COIL_SIGNAL(SIGUSR2)));
     }
 
     ~World()
     {
+        coil_signals_close(&signals);
         coil_mutex_unlock(&held_mutex);
         for (coil_future *future : sleeps)
             coil_future_drop(future);
@@ -163,6 +170,12 @@ const Table &operations()
         {"coil_yield", [](World &) { return coil_yield(); }},
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
+        {"coil_offload",
+         [](World &) {
+             return coil_offload(
+                 nullptr, [](void *) { return ssize_t(0); }, nullptr);
+         }},
+        {"coil_signal_wait", [](World &w) { return coil_signal_wait(&w.signals); }},
     };
     return table;
 }
@@ -188,6 +201,12 @@ const Table &locks_and_channels()
          [](World &w) {
              char byte;
              return coil_chan_recv(&w.full_chan, &byte);
+         }},
+        {"coil_xchan_send", [](World &w) { return coil_xchan_send(&w.xchan, &w.byte); }},
+        {"coil_xchan_recv",
+         [](World &w) {
+             char byte;
+             return coil_xchan_recv(&w.full_xchan, &byte);
          }},
     };
     return table;
