@@ -22,6 +22,7 @@
 #include <coil/sim.h>
 #include <coil/sync.h>
 #include <coil/time.h>
+#include <coil/topology.h>
 #include <coil/xchan.h>
 
 #endif

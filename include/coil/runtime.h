@@ -17,8 +17,11 @@ COIL_BEGIN_DECLS
  * the environment variable named beside it is read; numbers there may end in K, M or G.
  */
 struct coil_options {
-    unsigned core_count;     /* COIL_CORES: threads, one ring each (the CPUs we may run on) */
+    unsigned core_count;     /* COIL_CORES: threads, one ring each (the CPUs we may run on, by
+                              * affinity and cgroup: see coil/topology.h) */
     const char *cpus;        /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
+    unsigned hyperthreads;   /* COIL_HYPERTHREADS: of each physical core that are used, if no CPUs
+                              * are given (all) */
     const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring, and
                               * "sim:SEED" simulates it (coil/sim.h) ("kernel") */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
@@ -56,6 +59,15 @@ struct coil_options {
  * is -EDEADLK. If some wait on although they are cancelled, the log gets the rest, and coil aborts.
  */
 COIL_MUST_CHECK int coil_run(const struct coil_options *options, coil_fn *fn, void *arg);
+
+/*
+ * As coil_run(), but core 0 is the calling thread, as it is: it keeps its name, its CPUs, its mask
+ * of signals and its C++ exceptions, and is a plain thread again afterwards. For one of an existing
+ * program's threads, whose others reach it through a coil_port (coil/port.h). A handler of signals
+ * on an alternate stack finds coil's there meanwhile. One core, unless the options say otherwise;
+ * the others have threads of their own.
+ */
+COIL_MUST_CHECK int coil_run_attached(const struct coil_options *options, coil_fn *fn, void *arg);
 
 /* How many cores run, and which of them (from 0) the caller is on. Inside coil_run() only. */
 unsigned coil_core_count(void);

@@ -15,7 +15,15 @@
 #include <coil/runtime.h>
 
 struct coil__buffers;
+struct coil__placement;
 struct coil__run;
+
+/* Where its thread runs. */
+struct coil__place {
+    int cpu;       /* -1: wherever the caller of coil was */
+    int error;     /* why it could not be pinned there; 0: it is */
+    unsigned node; /* of the CPU, and so of the memory that it touches first */
+};
 
 struct coil__core {
     struct coil__sched sched;
@@ -25,6 +33,7 @@ struct coil__core {
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     struct coil__closes closes;
     unsigned id;
+    struct coil__place place;
     uint32_t outside;             /* waits that a thread which is no core may end, and ports */
     uint32_t offloaded;           /* work that threads of pools have yet to send back */
     bool stopping;                /* the root is cancelled: no task will start any more */
@@ -44,13 +53,15 @@ struct coil__core {
 /* All cores of a coil_run(). */
 struct coil__run {
     const struct coil_options *options; /* with every default filled in */
-    struct coil__ring_choice ring;      /* who drives the rings of all cores */
+    const struct coil__placement *placement;
+    struct coil__ring_choice ring; /* who drives the rings of all cores */
     coil_fn *fn;
     void *arg;
     int result;
     struct coil__core **cores; /* each allocated by its own thread */
     uint32_t ended;            /* cores without a task left, after the stop */
     uint32_t number;           /* of this run, by which the gate knows it (core/mailbox.h) */
+    bool attached;             /* core 0 is the thread that called */
     bool deadlocked;           /* all cores waited for each other, and gave up */
     uint32_t queue_count;      /* work queues that were created, with the default queue */
     struct coil__queue_terms queues[COIL_QUEUES];

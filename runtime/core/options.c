@@ -11,6 +11,7 @@
 
 enum {
     CORES_MAX = 1024,
+    HYPERTHREADS_MAX = 8,
     RING_ENTRIES = 256,
     RING_ENTRIES_MAX = 4096,
     RECV_BUFFERS = 1024,
@@ -44,37 +45,6 @@ int coil__options_number(const char *text, int64_t *number)
         return -EINVAL;
     *number = value;
     return 0;
-}
-
-static int parse_cpu(const char **text)
-{
-    char *end;
-    long cpu = strtol(*text, &end, 10);
-    if (end == *text || cpu < 0 || cpu >= COIL__CPUS_MAX)
-        return -EINVAL;
-    *text = end;
-    return (int)cpu;
-}
-
-int coil__options_cpus(const char *text, int cpus[COIL__CPUS_MAX])
-{
-    int count = 0;
-    for (;;) { /* ends: each round takes at least a digit of the text */
-        int first = parse_cpu(&text);
-        int last = first;
-        if (first >= 0 && *text == '-') {
-            text++;
-            last = parse_cpu(&text);
-        }
-        if (first < 0 || last < first || last - first >= COIL__CPUS_MAX - count)
-            return -EINVAL;
-        for (int cpu = first; cpu <= last; cpu++)
-            cpus[count++] = cpu;
-        if (*text == '\0')
-            return count;
-        if (*text++ != ',')
-            return -EINVAL;
-    }
 }
 
 /* One numeric option, and where its value may come from. */
@@ -124,39 +94,18 @@ static size_t round_up_to_power(size_t size)
     return power;
 }
 
-static int resolve_cpus(const struct coil_options *given, struct coil_options *resolved,
-                        cpu_set_t *allowed, int cpus[COIL__CPUS_MAX])
-{
-    if (sched_getaffinity(0, sizeof(*allowed), allowed) < 0)
-        return -errno;
-    int count = 0;
-    for (size_t cpu = 0; cpu < COIL__CPUS_MAX; cpu++) {
-        if (CPU_ISSET(cpu, allowed))
-            cpus[count++] = (int)cpu;
-    }
-    resolved->cpus = given->cpus != NULL ? given->cpus : getenv("COIL_CPUS");
-    if (resolved->cpus != NULL && *resolved->cpus != '\0')
-        count = coil__options_cpus(resolved->cpus, cpus);
-    if (count < 0) {
-        coil__log("COIL_CPUS or coil_options.cpus: \"%s\" is not a list like 0,2-5",
-                  resolved->cpus);
-        return -EINVAL;
-    }
-    return count;
-}
-
 /* As many as the driver likes; -EINVAL: there is no such driver. */
-static int64_t count_usual_cores(const char *ring, int cpu_count)
+static int64_t count_usual_cores(const char *ring, unsigned usual_cores)
 {
     struct coil__ring_choice choice;
     int err = coil__ring_choose(ring, &choice);
     if (err < 0)
         return err;
-    return choice.driver->usual_cores != 0 ? choice.driver->usual_cores : (unsigned)cpu_count;
+    return choice.driver->usual_cores != 0 ? choice.driver->usual_cores : usual_cores;
 }
 
 int coil__options_resolve(const struct coil_options *given, struct coil_options *resolved,
-                          cpu_set_t *allowed, int cpus[COIL__CPUS_MAX])
+                          struct coil__placement *placement)
 {
     static const struct coil_options none = {0};
     if (given == NULL)
@@ -164,11 +113,16 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     *resolved = (struct coil_options){.log = given->log, .ring = given->ring};
     if (resolved->ring == NULL)
         resolved->ring = getenv("COIL_RING");
-    int cpu_count = resolve_cpus(given, resolved, allowed, cpus);
-    if (cpu_count < 0)
-        return cpu_count;
+    int64_t hyperthreads;
+    if (resolve_number(
+            &(struct number){"COIL_HYPERTHREADS", given->hyperthreads, 0, 0, HYPERTHREADS_MAX},
+            &hyperthreads) < 0)
+        return -EINVAL;
+    int err = coil__placement_decide(placement, given->cpus, (unsigned)hyperthreads);
+    if (err < 0)
+        return err;
 
-    int64_t usual_cores = count_usual_cores(resolved->ring, cpu_count);
+    int64_t usual_cores = count_usual_cores(resolved->ring, placement->usual_cores);
     if (usual_cores < 0)
         return (int)usual_cores;
 
@@ -200,8 +154,6 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     resolved->recv_buffer_size = (size_t)buffer_size;
     resolved->recv_buffer_count = (unsigned)round_up_to_power((size_t)buffer_count);
     resolved->blocking_threads = (unsigned)threads;
-    for (unsigned core = (unsigned)cpu_count; core < resolved->core_count && core < COIL__CPUS_MAX;
-         core++)
-        cpus[core] = cpus[core % (unsigned)cpu_count];
+    coil__placement_share(placement, resolved->core_count);
     return 0;
 }

@@ -22,7 +22,7 @@ static bool ignore_sigpipe(struct sigaction *previous)
     return sigaction(SIGPIPE, &ignore, NULL) == 0;
 }
 
-static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int *cpus)
+static int run_cores(struct coil__run *run)
 {
     run->cores = calloc(run->options->core_count, sizeof(struct coil__core *));
     if (run->cores == NULL)
@@ -31,8 +31,8 @@ static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int 
     if (err == 0) {
         struct sigaction sigpipe;
         bool ignored = ignore_sigpipe(&sigpipe);
-        coil__pools_open(allowed, run->options->blocking_threads);
-        err = coil__workers_run(run, allowed, cpus);
+        coil__pools_open(&run->placement->topology.allowed, run->options->blocking_threads);
+        err = coil__workers_run(run);
         coil__pools_close();
         coil__signals_restore();
         if (ignored)
@@ -45,33 +45,54 @@ static int run_cores(struct coil__run *run, const cpu_set_t *allowed, const int 
     return err < 0 ? err : run->result;
 }
 
-int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
+static int run_as(bool attached, const struct coil_options *options, coil_fn *fn, void *arg)
 {
     coil__require(coil__core_here == NULL, "coil_run: called from a coroutine");
     if (!coil__workers_claim())
         return -EBUSY;
+    int saved_errno = errno; /* files that are missing are no error of the caller's */
     if (options != NULL) {
         coil__log_to(options->log);
         coil__scope_on_failure = options->on_failure;
     }
-    cpu_set_t allowed;
-    int cpus[COIL__CPUS_MAX];
+    struct coil__placement placement;
     struct coil_options resolved;
     struct coil__ring_choice ring;
-    int result = coil__options_resolve(options, &resolved, &allowed, cpus);
+    int result = coil__options_resolve(options, &resolved, &placement);
     if (result >= 0)
         result = coil__ring_choose(resolved.ring, &ring);
     if (result >= 0) {
-        struct coil__run run = {
-            .options = &resolved, .ring = ring, .fn = fn, .arg = arg, .number = coil__gate_open()};
+        struct coil__run run = {.options = &resolved,
+                                .placement = &placement,
+                                .ring = ring,
+                                .fn = fn,
+                                .arg = arg,
+                                .number = coil__gate_open(),
+                                .attached = attached};
         coil__queues_init(&run);
-        result = run_cores(&run, &allowed, cpus);
+        result = run_cores(&run);
         coil__gate_close();
     }
     coil__log_to(NULL);
     coil__scope_on_failure = NULL;
     coil__workers_release();
+    errno = saved_errno;
     return result;
+}
+
+int coil_run(const struct coil_options *options, coil_fn *fn, void *arg)
+{
+    return run_as(false, options, fn, arg);
+}
+
+int coil_run_attached(const struct coil_options *options, coil_fn *fn, void *arg)
+{
+    struct coil_options modest = {.core_count = 0};
+    if (options != NULL)
+        modest = *options;
+    if (modest.core_count == 0 && getenv("COIL_CORES") == NULL)
+        modest.core_count = 1;
+    return run_as(true, &modest, fn, arg);
 }
 
 unsigned coil_core_count(void)

@@ -6,6 +6,7 @@
  */
 #include "core/worker.h"
 
+#include "core/placement.h"
 #include "coro/fault.h"
 #include "base/log.h"
 
@@ -18,8 +19,6 @@
 /* What the threads share while they start and end. */
 struct crew {
     struct coil__run *run;
-    const cpu_set_t *allowed;
-    const int *cpus;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned members;  /* threads that take part */
@@ -32,6 +31,7 @@ struct crew {
 struct worker {
     struct crew *crew;
     unsigned id;
+    struct coil__place place;
     pthread_t thread;
 };
 
@@ -87,19 +87,21 @@ static int meet(struct crew *crew, int error)
     return error;
 }
 
-static void pin(const struct worker *worker)
+static void pin(struct worker *worker)
 {
     char name[16];
     snprintf(name, sizeof(name), "coil-%u", worker->id);
     pthread_setname_np(pthread_self(), name);
 
+    struct coil__place *place = &worker->place;
     cpu_set_t cpu;
     CPU_ZERO(&cpu);
-    CPU_SET((size_t)worker->crew->cpus[worker->id], &cpu);
-    int err = pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu);
-    if (err != 0)
+    CPU_SET((size_t)place->cpu, &cpu);
+    place->error = -pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu);
+    if (place->error < 0)
         coil__log("core %u: can't be pinned to CPU %d (%s); it runs unpinned", worker->id,
-                  worker->crew->cpus[worker->id], strerror(err));
+                  place->cpu, strerror(-place->error));
+    getcpu(NULL, &place->node);
 }
 
 /* fn of coil_run(), as the first coroutine of core 0. */
@@ -123,11 +125,12 @@ static void start_first(struct coil__core *core)
 static int open_core(const struct worker *worker, struct coil__core **core)
 {
     struct coil__run *run = worker->crew->run;
+    const cpu_set_t *allowed = &run->placement->topology.allowed;
     const struct coil__ring_options ring = {
         .entries = run->options->ring_entries,
         .parameter = run->ring.parameter,
-        .worker_cpus = worker->crew->allowed,
-        .worker_cpus_size = sizeof(*worker->crew->allowed),
+        .worker_cpus = allowed,
+        .worker_cpus_size = sizeof(*allowed),
     };
     *core = aligned_alloc(_Alignof(struct coil__core), sizeof(**core));
     if (*core == NULL)
@@ -136,6 +139,8 @@ static int open_core(const struct worker *worker, struct coil__core **core)
     if (err < 0) {
         free(*core);
         *core = NULL;
+    } else {
+        (*core)->place = worker->place;
     }
     run->cores[worker->id] = *core;
     return err;
@@ -165,8 +170,9 @@ static void live(const struct worker *worker, int err)
 
 static void *work(void *arg)
 {
-    const struct worker *worker = arg;
-    pin(worker);
+    struct worker *worker = arg;
+    if (worker->place.cpu >= 0)
+        pin(worker);
     struct coil__fault_stack fault_stack;
     int err = coil__fault_stack_open(&fault_stack);
     live(worker, err);
@@ -189,7 +195,7 @@ static int perform(struct crew *crew, struct worker *workers, void **members)
     if (err < 0)
         return err;
     for (unsigned i = 0; i < count; i++) {
-        workers[i] = (struct worker){.crew = crew, .id = i};
+        workers[i] = (struct worker){.crew = crew, .id = i, .place.cpu = -1};
         members[i] = &workers[i];
     }
     crew->members = count;
@@ -230,10 +236,14 @@ static int run_threads(struct crew *crew, struct worker *workers)
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->changed, NULL);
 
+    const bool attached = crew->run->attached;
+    const unsigned first = attached ? 1 : 0;
     int err = 0;
-    unsigned started = 0;
-    for (; started < count && err == 0; started++) {
-        workers[started] = (struct worker){.crew = crew, .id = started};
+    unsigned started = first;
+    workers[0] = (struct worker){.crew = crew, .place.cpu = -1};
+    for (; started < count; started++) {
+        workers[started] = (struct worker){
+            .crew = crew, .id = started, .place.cpu = crew->run->placement->cpus[started]};
         err = -pthread_create(&workers[started].thread, NULL, work, &workers[started]);
         if (err < 0) {
             coil__log("core %u: can't start its thread: %s", started, strerror(-err));
@@ -241,7 +251,9 @@ static int run_threads(struct crew *crew, struct worker *workers)
         }
     }
     open_meeting(crew, started, err);
-    for (unsigned i = 0; i < started; i++)
+    if (attached)
+        work(&workers[0]);
+    for (unsigned i = first; i < started; i++)
         pthread_join(workers[i].thread, NULL);
 
     pthread_cond_destroy(&crew->changed);
@@ -249,12 +261,12 @@ static int run_threads(struct crew *crew, struct worker *workers)
     return crew->error;
 }
 
-int coil__workers_run(struct coil__run *run, const cpu_set_t *allowed, const int *cpus)
+int coil__workers_run(struct coil__run *run)
 {
     struct worker *workers = calloc(run->options->core_count, sizeof(*workers));
     if (workers == NULL)
         return -ENOMEM;
-    struct crew crew = {.run = run, .allowed = allowed, .cpus = cpus};
+    struct crew crew = {.run = run};
     bool on_stage = run->ring.driver->stage != NULL;
     int err = on_stage ? run_on_stage(&crew, workers) : run_threads(&crew, workers);
     free(workers);

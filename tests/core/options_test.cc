@@ -22,14 +22,16 @@ int line_count;
 struct Options : testing::Test {
     coil_options given = {};
     coil_options resolved = {};
-    cpu_set_t allowed;
-    int cpus[COIL__CPUS_MAX];
+    coil__placement placement;
+    const cpu_set_t &allowed = placement.topology.allowed;
+    int *const cpus = placement.cpus;
 
     Options()
     {
-        for (const char *name : {"COIL_CORES", "COIL_CPUS", "COIL_RING_ENTRIES", "COIL_STACK_SIZE",
-                                 "COIL_SPIN_NS", "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT",
-                                 "COIL_RING", "COIL_BLOCKING_THREADS"})
+        for (const char *name :
+             {"COIL_CORES", "COIL_CPUS", "COIL_HYPERTHREADS", "COIL_RING_ENTRIES",
+              "COIL_STACK_SIZE", "COIL_SPIN_NS", "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT",
+              "COIL_RING", "COIL_BLOCKING_THREADS"})
             unsetenv(name);
         last_line.clear();
         line_count = 0;
@@ -39,7 +41,7 @@ struct Options : testing::Test {
         };
     }
 
-    int resolve() { return coil__options_resolve(&given, &resolved, &allowed, cpus); }
+    int resolve() { return coil__options_resolve(&given, &resolved, &placement); }
 
     /* coil_run() refuses, runs nothing, and says one line with `text` in it. */
     void expect_refused(const std::string &text)
@@ -60,7 +62,7 @@ struct Options : testing::Test {
 
 TEST_F(Options, HaveTheDocumentedDefaults)
 {
-    EXPECT_EQ(0, coil__options_resolve(nullptr, &resolved, &allowed, cpus));
+    EXPECT_EQ(0, coil__options_resolve(nullptr, &resolved, &placement));
     EXPECT_EQ(unsigned(CPU_COUNT(&allowed)), resolved.core_count);
     EXPECT_EQ(256u, resolved.ring_entries);
     EXPECT_EQ(128u << 10, resolved.stack_size);
@@ -102,7 +104,7 @@ TEST_F(Options, TakeFromTheEnvironmentWhatTheCallerLeavesOpen)
 
 TEST_F(Options, AnEmptyVariableIsAsGoodAsNone)
 {
-    for (const char *name : {"COIL_CORES", "COIL_CPUS", "COIL_SPIN_NS"})
+    for (const char *name : {"COIL_CORES", "COIL_CPUS", "COIL_HYPERTHREADS", "COIL_SPIN_NS"})
         setenv(name, "", 1);
     EXPECT_EQ(0, resolve());
     EXPECT_EQ(unsigned(CPU_COUNT(&allowed)), resolved.core_count);
@@ -146,7 +148,7 @@ TEST_F(Options, NumbersMayEndInKMOrG)
 TEST_F(Options, CpusAreAListOfNumbersAndRanges)
 {
     auto parse = [this](const char *text) {
-        int count = coil__options_cpus(text, cpus);
+        int count = coil__topology_list(text, cpus);
         return count < 0 ? std::vector<int>{count} : std::vector<int>(cpus, cpus + count);
     };
     EXPECT_EQ((std::vector<int>{0}), parse("0"));

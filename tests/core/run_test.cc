@@ -378,18 +378,6 @@ TEST(RunStart, ReturnsTheErrorOfAThreadThatCannotStart)
     EXPECT_EQ(-EAGAIN, outcome.result);
 }
 
-TEST(RunStart, SaysWhenACoreCannotBePinnedAndRunsIt)
-{
-    log_lines.clear();
-    coil_options options = cores(2);
-    options.cpus = "0,1023";
-    options.log = take_log;
-    EXPECT_EQ(0, run([] { return call(1, [] { return 0; }); }, options));
-    ASSERT_EQ(1u, log_lines.size());
-    EXPECT_NE(std::string::npos, log_lines[0].find("core 1: can't be pinned to CPU 1023"))
-        << log_lines[0];
-}
-
 struct RunDeathTest : testing::Test {
     RunDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 };
