@@ -371,6 +371,7 @@ const Misuse kElsewhere[] = {
     {"Spawn", kScope, kNotSpawnable, "",
      [] { return coil_spawn(&left_scope, call_body, nullptr); }},
     {"Yield", kTask, kOutside, "", [] { return coil_yield(); }},
+    {"YieldIfNeeded", kTask, kOutside, "", [] { return coil_yield_if_needed(); }},
     {"ReadStart", kTask, kOutside, "",
      [] {
          coil_read_start(&left_future, 0, nullptr, 0);

@@ -60,6 +60,25 @@ struct coil_queue coil_queue_self(void);
 #define coil_spawn_in(scope, queue, fn, arg) \
     coil__spawn_in((scope), (queue), (fn), (arg), COIL__SITE(#fn))
 
+/* private: the word that says whether somebody wants the core */
+extern __thread const volatile uint32_t *coil__yield_wish
+    __attribute__((tls_model("initial-exec")));
+COIL_MUST_CHECK int coil__yield_now(void);
+
+/*
+ * coil_yield(), when it is time to: for loops that compute. Costs a few instructions and no system
+ * call while it is not. It is time when the kernel has something for this core, be it for a
+ * coroutine of any queue; and from time to time, for others that are ready, for timers, and for
+ * messages: after a millisecond, sooner if a timer or the latency goal of a queue is nearer.
+ *
+ * Returns 0, or -ECANCELED when the scope is cancelled; among cancelled and other coroutines that
+ * all compute, perhaps not before the time has come again.
+ */
+COIL_SUSPENDS static inline int coil_yield_if_needed(void)
+{
+    return __builtin_expect(*coil__yield_wish != 0, 0) ? coil__yield_now() : 0;
+}
+
 /* What a queue did on one core. */
 struct coil_queue_stats {
     const char *name;

@@ -104,6 +104,7 @@ void coil__core_close(struct coil__core *core)
     coil__sched_close(&core->sched);
     coil__timers_here = NULL;
     coil__core_here = NULL;
+    coil__yield_wish = &coil__yield_always;
 }
 
 static void fire_timers(struct coil__core *core)
@@ -229,6 +230,7 @@ void coil__core_loop(struct coil__core *core)
             count_as_ended(core);
     }
     enter_if_useful(core); /* the doorbells of the last messages */
+    coil__tick_finish(core);
     coil__assert(core->ring.in_flight == 0);
     coil__require(core->outside == 0, "coil_run: a coroutine ended and left its port open");
 }

@@ -7,6 +7,7 @@
 #include "core/mailbox.h"
 #include "core/signals.h"
 #include "core/spin.h"
+#include "core/tick.h"
 #include "ring/choose.h"
 #include "ring/op.h"
 #include "future/scope.h"
@@ -32,6 +33,7 @@ struct coil__core {
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     struct coil__closes closes;
+    struct coil__tick tick;
     unsigned id;
     struct coil__place place;
     uint32_t outside;             /* waits that a thread which is no core may end, and ports */

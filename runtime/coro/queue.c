@@ -17,6 +17,15 @@ enum {
 static const int64_t lead_ns = 20 * COIL_MSEC;
 static const int64_t look_ns = 100 * COIL_USEC;
 
+const volatile uint32_t coil__yield_always = 1;
+__thread const volatile uint32_t *coil__yield_wish = &coil__yield_always;
+
+/* Whether one of the queues has a latency goal. */
+static bool has_goals(const struct coil__queues *queues)
+{
+    return queues->nearest_goal != COIL_FOREVER;
+}
+
 /* What `ns` on the core come to in the queue's time. */
 static uint64_t span(const struct coil__queues *queues, const struct coil__queue *queue, int64_t ns)
 {
@@ -41,11 +50,13 @@ static void open_queue(struct coil__queues *queues, unsigned number, uint32_t sh
     queue->time = queues->time;
     queues->opened |= 1u << number;
     queues->shares += shares;
-    queues->hurried |= latency_goal > 0;
+    if (latency_goal > 0 && latency_goal < queues->nearest_goal)
+        queues->nearest_goal = latency_goal;
 }
 
 void coil__queues_open(struct coil__sched *sched)
 {
+    sched->queues.nearest_goal = COIL_FOREVER;
     open_queue(&sched->queues, 0, COIL_SHARES_DEFAULT, 0);
 }
 
@@ -118,7 +129,7 @@ static unsigned choose(struct coil__queues *queues, uint32_t ready)
 
     unsigned first = behind;
     coil_time first_goal = COIL_FOREVER;
-    for (uint32_t rest = queues->hurried ? ready : 0; rest != 0; rest &= rest - 1) {
+    for (uint32_t rest = has_goals(queues) ? ready : 0; rest != 0; rest &= rest - 1) {
         unsigned number = (unsigned)__builtin_ctz(rest);
         const struct coil__queue *queue = &queues->each[number];
         if (queue->latency_goal == 0 ||
@@ -176,7 +187,7 @@ void coil__queues_run(struct coil__sched *sched)
                 return; /* its turn is over, and entries wait to be submitted */
             coil__sched_turn(sched);
         }
-        bool alone = queues->waiting == 0 && !queues->hurried;
+        bool alone = queues->waiting == 0 && !has_goals(queues);
         unsigned resumes = run_burst(sched, alone ? budget : 1);
         coil_time since = now;
         now = coil__clock_now();

@@ -42,11 +42,14 @@ struct coil__queues {
     uint32_t opened;                       /* a bit for each queue used on this core */
     uint32_t waiting;                      /* likewise, not served and with ready coroutines */
     uint32_t shares;                       /* of all that are open */
-    bool hurried;                          /* one of them has a latency goal */
+    int64_t nearest_goal;                  /* COIL_FOREVER: none of them has one */
     uint64_t time;                         /* virtual: where who was idle begins */
     unsigned cut;                          /* what was taken from the budget */
     struct coil__queue each[COIL_QUEUES];
 };
+
+/* What coil__yield_wish points to where nothing is known: 1. */
+extern const volatile uint32_t coil__yield_always;
 
 /* Prepares the default queue, which is being served. */
 void coil__queues_open(struct coil__sched *sched);

@@ -102,6 +102,7 @@ static void cancel_task(struct worklist *list, struct coil_task *task, struct co
     if (innermost != task->scope)
         return;
     task->cancelled = true;
+    coil__yield_wish = &coil__yield_always; /* one that computes hears of it */
     if (task->waits_on != NULL)
         coil_future_cancel(task->waits_on);
 }

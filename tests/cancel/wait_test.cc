@@ -182,6 +182,10 @@ struct Yielding : Immediate {
     ssize_t call() override { return coil_yield(); }
 };
 
+struct YieldingIfNeeded : Yielding {
+    ssize_t call() override { return coil_yield_if_needed(); }
+};
+
 constexpr const char *kAtOnce = "the kernel does it while it takes the entry";
 constexpr const char *kReady = "who yields waits for nothing: it has its turn in any case";
 
@@ -199,6 +203,7 @@ const CancelRow kRows[] = {
     {"coil_sleep", REFUSED, STOPPED, EITHER, HAPPENED, "", make<SleepingSpan>},
     {"coil_nop", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Nop>},
     {"coil_yield", REFUSED, HAPPENED, HAPPENED, HAPPENED, kReady, make<Yielding>},
+    {"coil_yield_if_needed", REFUSED, HAPPENED, HAPPENED, HAPPENED, kReady, make<YieldingIfNeeded>},
 };
 INSTANTIATE_TEST_SUITE_P(Wait, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
 

@@ -168,6 +168,7 @@ const Table &operations()
         {"coil_sleep", [](World &) { return coil_sleep(0); }},
         {"coil_sleep_until", [](World &) { return coil_sleep_until(0); }},
         {"coil_yield", [](World &) { return coil_yield(); }},
+        {"coil_yield_if_needed", [](World &) { return coil_yield_if_needed(); }},
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
         {"coil_offload",

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Coroutines that compute, and ask whether to give way: nothing else would let others run. */
+#include "support/running.h"
+#include "support/waits.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace coil_test;
+
+namespace {
+
+/* Computes until `done`, which somebody else must bring about. */
+void compute_until(const bool &done)
+{
+    while (!done) {
+        if (coil_yield_if_needed() < 0)
+            return;
+    }
+}
+
+/* The first call yields in any case; from the second one on somebody must want it. */
+void begin_to_compute()
+{
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(0, coil_yield_if_needed());
+}
+
+TEST(YieldIfNeeded, LetsOthersRunFromTimeToTime)
+{
+    run([] {
+        Children children;
+        bool done = false;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        begin_to_compute();
+        children.start(scope, [&] {
+            for (int i = 0; i < 10; i++)
+                EXPECT_EQ(0, coil_yield_if_needed());
+            done = true;
+            return 0;
+        });
+        compute_until(done);
+        return coil_scope_close(&scope, 0);
+    });
+}
+
+TEST(YieldIfNeeded, LetsTimersCompletionsAndMailBeSeen)
+{
+    run(
+        [] {
+            Children children;
+            bool done = false;
+            int pipe[2];
+            EXPECT_EQ(0, pipe2(pipe, O_CLOEXEC));
+            COIL_SCOPE(scope, COIL_FOREVER);
+            begin_to_compute();
+            children.start(scope, [&] {
+                char byte = 0;
+                for (int i = 0; i < 3; i++) {
+                    EXPECT_EQ(0, coil_sleep(100 * COIL_USEC));
+                    EXPECT_EQ(1, call(1, [&] { return int(write(pipe[1], "!", 1)); }));
+                    EXPECT_EQ(1, coil_read(pipe[0], &byte, 1));
+                }
+                done = true;
+                return 0;
+            });
+            compute_until(done);
+            close(pipe[0]);
+            close(pipe[1]);
+            return coil_scope_close(&scope, 0);
+        },
+        cores(2));
+}
+
+/* A tick takes 50 us at least, and nothing else happens. */
+TEST(YieldIfNeeded, SeldomYields)
+{
+    run([] {
+        Children children;
+        uint64_t calls = 0, yields = 0;
+        bool done = false;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        children.start(scope, [&] {
+            while (!done) {
+                yields++;
+                give_way();
+            }
+            return 0;
+        });
+        coil_time begun = coil_now();
+        while (yields < 20) {
+            EXPECT_EQ(0, coil_yield_if_needed());
+            calls++;
+        }
+        coil_time took = coil_now() - begun;
+        EXPECT_LE(18, took / (50 * COIL_USEC)) << calls << " calls";
+        done = true;
+        return coil_scope_close(&scope, 0);
+    });
+}
+
+TEST(YieldIfNeeded, HearsOfADeadline)
+{
+    run([] {
+        COIL_SCOPE(scope, coil_after(2 * COIL_MSEC));
+        int err = 0;
+        while (err == 0)
+            err = coil_yield_if_needed();
+        EXPECT_EQ(-ECANCELED, err);
+        EXPECT_EQ(-ECANCELED, coil_yield_if_needed());
+        EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&scope, err));
+        return coil_yield_if_needed();
+    });
+}
+
+TEST(YieldIfNeeded, HearsAtOnceOfACancellation)
+{
+    run([] {
+        begin_to_compute();
+        COIL_SCOPE(scope, COIL_FOREVER);
+        coil_scope_cancel(&scope);
+        EXPECT_EQ(-ECANCELED, coil_yield_if_needed());
+        return coil_scope_close(&scope, 0);
+    });
+}
+
+TEST(YieldIfNeeded, LetsAHurriedQueueRunBesideOneThatComputes)
+{
+    run([] {
+        Children children;
+        coil_queue hurried = {}, batch = {};
+        EXPECT_EQ(0, coil_queue_create(&hurried, "hurried", 100, 200 * COIL_USEC));
+        EXPECT_EQ(0, coil_queue_create(&batch, "batch", 100, 0));
+        bool done = false;
+        Body compute = [&] {
+            compute_until(done);
+            return 0;
+        };
+        Body hurry = [&] {
+            for (int i = 0; i < 20; i++)
+                EXPECT_EQ(0, coil_sleep(100 * COIL_USEC));
+            done = true;
+            return 0;
+        };
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (int i = 0; i < 3; i++)
+            EXPECT_EQ(0, coil_spawn_in(&scope, batch, call_body, &compute));
+        EXPECT_EQ(0, coil_spawn_in(&scope, hurried, call_body, &hurry));
+        return coil_scope_close(&scope, 0);
+    });
+}
+
+TEST(YieldIfNeeded, LeavesNothingBehindWhenTheRunEnds)
+{
+    for (int i = 0; i < 20; i++)
+        EXPECT_EQ(0, run([] { return coil_yield_if_needed(); }));
+}
+
+TEST(YieldIfNeeded, HidesNoDeadlock)
+{
+    EXPECT_EQ(-EDEADLK, run([] {
+        begin_to_compute();
+        return wait_for_ever();
+    }));
+}
+
+} // namespace
