@@ -19,6 +19,14 @@
  *
  * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
  *
+ * The network is all inside: TCP, UDP and Unix sockets, between coroutines of this program. What is
+ * sent arrives later, in order only within a connection; datagrams overtake each other. Transfers
+ * may be short. The memory of a receive is scribbled on until it has ended, and that of a send is
+ * read late: who touches either too early finds out. Descriptors begin at 1000; 0 to 2 are the
+ * process's own, and no others of the machine's can be used. Faults: mild, short transfers and
+ * multishot operations that end; harsh, connections that are reset, aborted or time out, and
+ * datagrams that are lost.
+ *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in
  * flight. COIL_CORES is 2 there by default, whatever the machine has.

@@ -3,6 +3,7 @@
  */
 #include "sim/bell.h"
 #include "sim/op.h"
+#include "sim/socket.h"
 #include "sim/stage.h"
 
 #include "base/log.h"
@@ -157,18 +158,6 @@ static void sim_close_bell(struct coil__ring *ring)
     coil__sim_bell_disarm(sim_of(ring));
 }
 
-static int sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-    (void)fd, (void)level, (void)name, (void)value, (void)len;
-    return -EBADF;
-}
-
-static int sim_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    (void)fd, (void)addr, (void)addrlen;
-    return -EBADF;
-}
-
 static int sim_register_buffers(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
                                 unsigned entries)
 {
@@ -202,8 +191,8 @@ const struct coil__ring_driver coil__ring_sim = {
     .arm_bell = sim_arm_bell,
     .close_bell = sim_close_bell,
     .now = coil__sim_now,
-    .setsockopt = sim_setsockopt,
-    .getsockname = sim_getsockname,
+    .setsockopt = coil__sim_setsockopt,
+    .getsockname = coil__sim_getsockname,
     .register_buffers = sim_register_buffers,
     .unregister_buffers = sim_unregister_buffers,
 };

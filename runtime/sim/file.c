@@ -1,10 +1,119 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/file.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct coil__sim_file **table;
+static unsigned room;
+static unsigned lowest; /* no number below it is free */
+
+/* The process's own standard streams: of the world outside, and so as it is. */
+static uint32_t host_events(const struct coil__sim_file *file)
+{
+    (void)file;
+    return POLLIN | POLLOUT;
+}
+
+static int32_t host_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    ssize_t n = readv(op->sqe.fd, transfer->iov, (int)transfer->count);
+    return n < 0 ? -errno : (int32_t)n;
+}
+
+static int32_t host_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    ssize_t n = writev(op->sqe.fd, transfer->iov, (int)transfer->count);
+    return n < 0 ? -errno : (int32_t)n;
+}
+
+static void host_end(struct coil__sim_file *file)
+{
+    (void)file;
+}
+
+static const struct coil__sim_file_kind host_kind = {
+    .name = "standard stream",
+    .events = host_events,
+    .read = host_read,
+    .write = host_write,
+    .end = host_end,
+};
+
+enum { STANDARD_STREAMS = 3 };
+static struct coil__sim_file streams[STANDARD_STREAMS];
+
+int coil__sim_files_open(unsigned count)
+{
+    table = calloc(count, sizeof(struct coil__sim_file *));
+    if (table == NULL)
+        return -ENOMEM;
+    room = count;
+    lowest = 0;
+    for (unsigned i = 0; i < STANDARD_STREAMS; i++)
+        coil__sim_file_init(&streams[i], &host_kind);
+    return 0;
+}
+
+void coil__sim_files_close(void)
+{
+    for (unsigned i = 0; i < room && table != NULL; i++) {
+        if (table[i] != NULL)
+            coil__sim_file_put(table[i]);
+    }
+    free(table);
+    table = NULL;
+    room = 0;
+}
+
+void coil__sim_file_init(struct coil__sim_file *file, const struct coil__sim_file_kind *kind)
+{
+    file->kind = kind;
+    file->references = 1;
+    coil__list_init(&file->waiters);
+}
+
+bool coil__sim_file_has_room(void)
+{
+    while (lowest < room && table[lowest] != NULL)
+        lowest++;
+    return lowest < room;
+}
+
+int coil__sim_file_install(struct coil__sim_file *file)
+{
+    if (!coil__sim_file_has_room())
+        return -EMFILE;
+    table[lowest] = file;
+    return (int)(COIL__SIM_FIRST_FD + lowest);
+}
+
+static struct coil__sim_file **place_of(int fd)
+{
+    unsigned index = (unsigned)fd - COIL__SIM_FIRST_FD;
+    return fd >= COIL__SIM_FIRST_FD && index < room ? &table[index] : NULL;
+}
+
+struct coil__sim_file *coil__sim_file_remove(int fd)
+{
+    struct coil__sim_file **place = place_of(fd);
+    if (place == NULL || *place == NULL)
+        return NULL;
+    struct coil__sim_file *file = *place;
+    unsigned index = (unsigned)(place - table);
+    *place = NULL;
+    lowest = index < lowest ? index : lowest;
+    return file;
+}
+
 struct coil__sim_file *coil__sim_file_at(int fd)
 {
-    (void)fd;
-    return NULL;
+    struct coil__sim_file **place = place_of(fd);
+    if (fd >= 0 && fd < STANDARD_STREAMS)
+        return &streams[fd];
+    return place != NULL ? *place : NULL;
 }
 
 void coil__sim_file_get(struct coil__sim_file *file)
@@ -14,5 +123,83 @@ void coil__sim_file_get(struct coil__sim_file *file)
 
 void coil__sim_file_put(struct coil__sim_file *file)
 {
-    file->references--;
+    coil__assert(file->references > 0);
+    if (--file->references == 0)
+        file->kind->end(file);
+}
+
+/* Nobody parks meanwhile: those who are woken try later. */
+void coil__sim_file_news(struct coil__sim_file *file)
+{
+    while (!coil__list_empty(&file->waiters)) {
+        struct coil_link *link = file->waiters.next;
+        coil__sim_op_wake(coil__container_of(link, struct coil__sim_op, of_file));
+    }
+}
+
+/* ---- what can be done with any file ---- */
+
+int64_t coil__sim_read_start(struct coil__sim_op *op)
+{
+    struct coil__sim_transfer transfer;
+    coil__sim_transfer_read(op, &transfer);
+    if (!transfer.selects)
+        coil__sim_scribble(&transfer, op->number);
+    return coil__sim_delay(op->code->usual);
+}
+
+static bool wants_socket(const struct coil__sim_op *op)
+{
+    switch (op->sqe.opcode) {
+    case IORING_OP_SEND:
+    case IORING_OP_RECV:
+    case IORING_OP_SENDMSG:
+    case IORING_OP_RECVMSG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int32_t coil__sim_read(struct coil__sim_op *op)
+{
+    struct coil__sim_transfer transfer;
+    if (wants_socket(op) && !op->file->kind->is_socket)
+        return -ENOTSOCK;
+    if (op->file->kind->read == NULL)
+        return -EINVAL;
+    coil__sim_transfer_read(op, &transfer);
+    return op->file->kind->read(op, &transfer);
+}
+
+int32_t coil__sim_write(struct coil__sim_op *op)
+{
+    struct coil__sim_transfer transfer;
+    if (wants_socket(op) && !op->file->kind->is_socket)
+        return -ENOTSOCK;
+    if (op->file->kind->write == NULL)
+        return -EINVAL;
+    coil__sim_transfer_read(op, &transfer);
+    return op->file->kind->write(op, &transfer);
+}
+
+/* The number is free from here on, so that the next file may get it before this has completed. */
+int64_t coil__sim_close_start(struct coil__sim_op *op)
+{
+    struct coil__sim_file *file = coil__sim_file_remove(op->sqe.fd);
+    if (file == NULL)
+        return -EBADF;
+    coil__sim_file_put(file);
+    return coil__sim_delay(op->code->usual);
+}
+
+int32_t coil__sim_poll(struct coil__sim_op *op)
+{
+    uint32_t always = POLLERR | POLLHUP | POLLNVAL;
+    uint32_t events = op->file->kind->events(op->file) & (op->sqe.poll32_events | always);
+    if ((op->sqe.len & IORING_POLL_ADD_MULTI) == 0)
+        return events != 0 ? (int32_t)events : COIL__SIM_PARK;
+    if (events != 0)
+        coil__sim_post_more(op, (int32_t)events, 0);
+    return COIL__SIM_PARK;
 }

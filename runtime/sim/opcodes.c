@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What each opcode does, and how long that takes; those that need no file. */
-#include "sim/op.h"
+#include "sim/file.h"
+#include "sim/socket.h"
 
 #include <errno.h>
 
@@ -69,6 +70,22 @@ static const struct coil__sim_opcode opcodes[] = {
     [IORING_OP_TIMEOUT_REMOVE] = {"timeout_remove", cancel_start, decided_attempt, 0, false},
     [IORING_OP_ASYNC_CANCEL] = {"cancel", cancel_start, decided_attempt, 0, false},
     [IORING_OP_MSG_RING] = {"wake", NULL, msg_ring_attempt, 2000, false},
+    [IORING_OP_READ] = {"read", coil__sim_read_start, coil__sim_read, 3000, true},
+    [IORING_OP_READV] = {"readv", coil__sim_read_start, coil__sim_read, 3000, true},
+    [IORING_OP_RECV] = {"recv", coil__sim_read_start, coil__sim_read, 3000, true},
+    [IORING_OP_RECVMSG] = {"recvmsg", coil__sim_read_start, coil__sim_read, 3000, true},
+    [IORING_OP_WRITE] = {"write", NULL, coil__sim_write, 3000, true},
+    [IORING_OP_WRITEV] = {"writev", NULL, coil__sim_write, 3000, true},
+    [IORING_OP_SEND] = {"send", NULL, coil__sim_write, 3000, true},
+    [IORING_OP_SENDMSG] = {"sendmsg", NULL, coil__sim_write, 3000, true},
+    [IORING_OP_POLL_ADD] = {"poll", NULL, coil__sim_poll, 3000, true},
+    [IORING_OP_CLOSE] = {"close", coil__sim_close_start, decided_attempt, 3000, false},
+    [IORING_OP_SOCKET] = {"socket", NULL, coil__sim_socket, 3000, false},
+    [IORING_OP_CONNECT] = {"connect", NULL, coil__sim_connect, 100000, true},
+    [IORING_OP_ACCEPT] = {"accept", NULL, coil__sim_accept, 3000, true},
+    [IORING_OP_SHUTDOWN] = {"shutdown", NULL, coil__sim_shutdown, 3000, true},
+    [COIL__OP_BIND] = {"bind", NULL, coil__sim_bind_attempt, 3000, true},
+    [COIL__OP_LISTEN] = {"listen", NULL, coil__sim_listen, 3000, true},
 };
 
 const struct coil__sim_opcode *coil__sim_opcode_of(unsigned opcode)

@@ -3,6 +3,7 @@
 
 #include "sim/bell.h"
 #include "sim/op.h"
+#include "sim/socket.h"
 #include "future/timers.h"
 
 #include <errno.h>
@@ -212,7 +213,11 @@ int coil__sim_stage(const struct coil__ring_stage *stage)
         opened += err == 0 ? 1 : 0;
     }
     if (err == 0)
+        err = coil__sim_files_open(coil__sim.knobs.descriptors);
+    coil__sim_net_open();
+    if (err == 0)
         play();
+    coil__sim_files_close();
     close_actors(opened);
     coil__sim_free_ops();
     coil__sim_end();

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is bound to which name. */
+#include "sim/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum { EPHEMERAL_FIRST = 32768, EPHEMERAL_COUNT = 28232 };
+
+static struct coil_link bound_sockets = {&bound_sockets, &bound_sockets};
+static unsigned next_ephemeral;
+
+void coil__sim_net_open(void)
+{
+    coil__list_init(&bound_sockets);
+    next_ephemeral = coil__sim_below(EPHEMERAL_COUNT);
+}
+
+/* Port, in host order, of an internet address; NULL of another. */
+static in_port_t *port_of(struct sockaddr_storage *name)
+{
+    if (name->ss_family == AF_INET)
+        return &((struct sockaddr_in *)name)->sin_port;
+    if (name->ss_family == AF_INET6)
+        return &((struct sockaddr_in6 *)name)->sin6_port;
+    return NULL;
+}
+
+static bool is_any(const struct sockaddr_storage *name)
+{
+    if (name->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)name)->sin_addr.s_addr == htonl(INADDR_ANY);
+    return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)name)->sin6_addr);
+}
+
+static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (is_any(a) || is_any(b))
+        return true;
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                              &((const struct sockaddr_in6 *)b)->sin6_addr);
+}
+
+/* Whether what is sent to one reaches the other. */
+static bool meet(const struct coil__sim_address *a, const struct coil__sim_address *b)
+{
+    struct sockaddr_storage one = a->name;
+    struct sockaddr_storage two = b->name;
+    if (one.ss_family != two.ss_family)
+        return false;
+    if (one.ss_family == AF_UNIX)
+        return a->len == b->len && memcmp(&one, &two, a->len) == 0;
+    return *port_of(&one) == *port_of(&two) && same_host(&one, &two);
+}
+
+static int read_name(struct coil__sim_address *address, const struct sockaddr *name, socklen_t len)
+{
+    if (len < sizeof(name->sa_family) || len > sizeof(address->name))
+        return -EINVAL;
+    socklen_t least = name->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
+                      : name->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(name->sa_family);
+    if (len < least)
+        return -EINVAL;
+    memset(address, 0, sizeof(*address));
+    memcpy(&address->name, name, len);
+    address->len = len;
+    return 0;
+}
+
+static bool is_taken(const struct coil__sim_socket *socket, const struct coil__sim_address *address)
+{
+    for (struct coil_link *link = bound_sockets.next; link != &bound_sockets; link = link->next) {
+        const struct coil__sim_socket *other =
+            coil__container_of(link, struct coil__sim_socket, bound);
+        if (other->type == socket->type && meet(&other->own, address) &&
+            !(other->shares_port && socket->shares_port))
+            return true;
+    }
+    return false;
+}
+
+/* A port that nobody has. */
+static int choose_port(const struct coil__sim_socket *socket, struct coil__sim_address *address)
+{
+    for (unsigned tries = 0; tries < EPHEMERAL_COUNT; tries++) {
+        unsigned port = EPHEMERAL_FIRST + next_ephemeral++ % EPHEMERAL_COUNT;
+        *port_of(&address->name) = htons((uint16_t)port);
+        if (!is_taken(socket, address))
+            return 0;
+    }
+    return -EADDRINUSE;
+}
+
+static int any_name(int domain, struct coil__sim_address *address)
+{
+    *address = (struct coil__sim_address){.name = {.ss_family = (sa_family_t)domain}};
+    if (domain == AF_INET) {
+        ((struct sockaddr_in *)&address->name)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address->len = sizeof(struct sockaddr_in);
+    } else if (domain == AF_INET6) {
+        ((struct sockaddr_in6 *)&address->name)->sin6_addr = in6addr_loopback;
+        address->len = sizeof(struct sockaddr_in6);
+    } else {
+        address->len = sizeof(sa_family_t);
+    }
+    return 0;
+}
+
+int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name, socklen_t len)
+{
+    struct coil__sim_address address;
+    int err = name != NULL ? read_name(&address, name, len) : any_name(socket->domain, &address);
+    if (err < 0)
+        return err;
+    if (socket->own.len > 0)
+        return -EINVAL; /* it has one */
+    if (address.name.ss_family != socket->domain)
+        return -EAFNOSUPPORT;
+    const in_port_t *port = port_of(&address.name);
+    bool nameless = port == NULL && address.len == sizeof(sa_family_t);
+    if (port != NULL && *port == 0)
+        err = choose_port(socket, &address);
+    else if (!nameless && is_taken(socket, &address))
+        err = -EADDRINUSE;
+    if (err < 0)
+        return err;
+    socket->own = address;
+    if (!nameless)
+        coil__list_append(&bound_sockets, &socket->bound);
+    return 0;
+}
+
+struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, socklen_t len,
+                                        bool listens)
+{
+    struct coil__sim_address address;
+    struct coil__sim_socket *found = NULL;
+    unsigned count = 0;
+    if (read_name(&address, name, len) < 0)
+        return NULL;
+    for (struct coil_link *link = bound_sockets.next; link != &bound_sockets; link = link->next) {
+        struct coil__sim_socket *socket = coil__container_of(link, struct coil__sim_socket, bound);
+        if (socket->type != type || !meet(&socket->own, &address) ||
+            (listens && socket->state != COIL__SIM_LISTENING))
+            continue;
+        if (coil__sim_below(++count) == 0) /* each of them with the same chance */
+            found = socket;
+    }
+    return found;
+}
+
+void coil__sim_tell_name(const struct coil__sim_address *address, struct sockaddr *name,
+                         socklen_t *len)
+{
+    if (name == NULL || len == NULL)
+        return;
+    memcpy(name, &address->name, *len < address->len ? *len : address->len);
+    *len = address->len;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* What all sockets have in common: their life, their parcels, their options. */
+#include "sim/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t usual_way = 50000;
+
+struct coil__sim_socket *coil__sim_socket_make(int domain, int type)
+{
+    struct coil__sim_socket *socket = calloc(1, sizeof(*socket));
+    if (socket == NULL)
+        return NULL;
+    bool is_stream = type == SOCK_STREAM;
+    coil__sim_file_init(&socket->file, is_stream ? &coil__sim_stream_kind : &coil__sim_dgram_kind);
+    socket->domain = domain;
+    socket->type = type;
+    coil__list_init(&socket->on_the_way);
+    coil__list_init(&socket->arrived);
+    coil__list_init(&socket->queue);
+    return socket;
+}
+
+void coil__sim_free_parcel(struct coil__sim_parcel *parcel)
+{
+    parcel->to->pending -= parcel->len - parcel->taken;
+    coil__list_remove(&parcel->link);
+    free(parcel);
+}
+
+static struct coil__sim_parcel *parcel_of(struct coil_link *link)
+{
+    return coil__container_of(link, struct coil__sim_parcel, link);
+}
+
+void coil__sim_socket_free(struct coil__sim_socket *socket)
+{
+    while (!coil__list_empty(&socket->on_the_way)) { /* ends: each round frees one */
+        coil__sim_unplan(&parcel_of(socket->on_the_way.next)->event);
+        coil__sim_free_parcel(parcel_of(socket->on_the_way.next));
+    }
+    while (!coil__list_empty(&socket->arrived))
+        coil__sim_free_parcel(parcel_of(socket->arrived.next));
+    if (coil__list_linked(&socket->bound))
+        coil__list_remove(&socket->bound);
+    free(socket);
+}
+
+static void lose_all(struct coil__sim_socket *socket)
+{
+    socket->reset = true;
+    socket->error = ECONNRESET;
+    while (!coil__list_empty(&socket->arrived))
+        coil__sim_free_parcel(parcel_of(socket->arrived.next));
+}
+
+static void arrive(struct coil__sim_event *event)
+{
+    struct coil__sim_parcel *parcel = coil__container_of(event, struct coil__sim_parcel, event);
+    struct coil__sim_socket *to = parcel->to;
+    enum coil__sim_parcel_kind kind = parcel->kind;
+    if (kind == COIL__SIM_DATA && !to->reads_no_more && !to->reset) {
+        coil__list_remove(&parcel->link);
+        coil__list_append(&to->arrived, &parcel->link);
+    } else {
+        coil__sim_free_parcel(parcel);
+    }
+    if (kind == COIL__SIM_FIN)
+        to->peer_sends_no_more = true;
+    else if (kind == COIL__SIM_RESET && !to->reset)
+        lose_all(to);
+    coil__sim_file_news(&to->file);
+}
+
+struct coil__sim_parcel *coil__sim_send_parcel(struct coil__sim_socket *to,
+                                               enum coil__sim_parcel_kind kind, size_t len)
+{
+    struct coil__sim_parcel *parcel = malloc(sizeof(*parcel) + len);
+    if (parcel == NULL)
+        return NULL;
+    memset(parcel, 0, sizeof(*parcel));
+    parcel->event.fire = arrive;
+    parcel->to = to;
+    parcel->kind = kind;
+    parcel->len = len;
+    to->pending += len;
+    coil__list_append(&to->on_the_way, &parcel->link);
+    coil_time arrival = coil__sim.now + 1 + coil__sim_delay(usual_way);
+    if (to->type == SOCK_STREAM && arrival <= to->last_arrival)
+        arrival = to->last_arrival + 1; /* in the order of sending */
+    to->last_arrival = arrival;
+    coil__sim_plan(&parcel->event, arrival - coil__sim.now);
+    return parcel;
+}
+
+struct coil__sim_parcel *coil__sim_first_parcel(struct coil__sim_socket *socket)
+{
+    return coil__list_empty(&socket->arrived) ? NULL : parcel_of(socket->arrived.next);
+}
+
+int32_t coil__sim_socket(struct coil__sim_op *op)
+{
+    int domain = op->sqe.fd;
+    int type = (int)op->sqe.off & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
+        return -EAFNOSUPPORT;
+    if (type != SOCK_STREAM && type != SOCK_DGRAM)
+        return -ESOCKTNOSUPPORT;
+    if (!coil__sim_file_has_room())
+        return -EMFILE;
+    struct coil__sim_socket *socket = coil__sim_socket_make(domain, type);
+    return socket != NULL ? coil__sim_file_install(&socket->file) : -ENOBUFS;
+}
+
+int32_t coil__sim_bind_attempt(struct coil__sim_op *op)
+{
+    if (!op->file->kind->is_socket)
+        return -ENOTSOCK;
+    return coil__sim_bind(coil__sim_socket_of(op->file),
+                          (const struct sockaddr *)(uintptr_t)op->sqe.addr, (socklen_t)op->sqe.off);
+}
+
+/* SO_REUSEPORT is the only one that makes a difference here. */
+int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    struct coil__sim_file *file = coil__sim_file_at(fd);
+    if (file == NULL)
+        return -EBADF;
+    if (!file->kind->is_socket)
+        return -ENOTSOCK;
+    if (level != SOL_SOCKET || name != SO_REUSEPORT)
+        return 0;
+    int on = 0;
+    if (len < sizeof(on))
+        return -EINVAL;
+    memcpy(&on, value, sizeof(on));
+    coil__sim_socket_of(file)->shares_port = on != 0;
+    return 0;
+}
+
+int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len)
+{
+    struct coil__sim_file *file = coil__sim_file_at(fd);
+    if (file == NULL)
+        return -EBADF;
+    if (!file->kind->is_socket)
+        return -ENOTSOCK;
+    const struct coil__sim_socket *socket = coil__sim_socket_of(file);
+    struct coil__sim_address none = {.name = {.ss_family = (sa_family_t)socket->domain},
+                                     .len = sizeof(struct sockaddr_in)};
+    coil__sim_tell_name(socket->own.len > 0 ? &socket->own : &none, name, len);
+    return 0;
+}

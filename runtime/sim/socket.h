@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets of a network that is all in memory.
+ *
+ *     stream:    FRESH --connect--> CONNECTED <--accept-- queued at a listener
+ *     listener:  FRESH --bind, listen--> LISTENING
+ *     datagram:  FRESH; bound when it first sends
+ *
+ * What is sent is a parcel, which arrives some time later: within a connection in the order of
+ * sending, elsewhere in any.
+ */
+#ifndef COIL_SIM_SOCKET_H
+#define COIL_SIM_SOCKET_H
+
+#include "sim/file.h"
+
+struct coil__sim_address {
+    struct sockaddr_storage name;
+    socklen_t len; /* 0: none */
+};
+
+enum coil__sim_socket_state { COIL__SIM_FRESH, COIL__SIM_LISTENING, COIL__SIM_CONNECTED };
+
+struct coil__sim_socket {
+    struct coil__sim_file file;
+    struct coil_link bound; /* among all that have an address of their own */
+    enum coil__sim_socket_state state;
+    int domain, type;
+    bool shares_port;                  /* SO_REUSEPORT */
+    int error;                         /* told to the next operation: 0 or an errno */
+    bool reset;                        /* the connection is gone, by force */
+    bool sends_no_more, reads_no_more; /* shutdown() here */
+    bool peer_sends_no_more;           /* its end has arrived */
+    struct coil__sim_address own, other;
+
+    struct coil__sim_socket *peer; /* of a connection; NULL: it has closed */
+    struct coil_link on_the_way;   /* parcels to this socket that have not arrived */
+    struct coil_link arrived;      /* and those that have and are not all read */
+    size_t pending;                /* bytes of both */
+    coil_time last_arrival;        /* of a parcel to this socket */
+
+    struct coil_link queue;  /* of a listener: connections that nobody has accepted */
+    struct coil_link queued; /* in it */
+    unsigned queue_len, backlog;
+};
+
+enum coil__sim_parcel_kind { COIL__SIM_DATA, COIL__SIM_FIN, COIL__SIM_RESET };
+
+struct coil__sim_parcel {
+    struct coil__sim_event event;
+    struct coil_link link; /* in `on_the_way` or `arrived` of */
+    struct coil__sim_socket *to;
+    enum coil__sim_parcel_kind kind;
+    struct coil__sim_address from; /* of a datagram */
+    size_t len, taken;
+    char data[];
+};
+
+/* Bytes on the way to a socket or unread there, at most. */
+enum { COIL__SIM_WINDOW = 128 << 10 };
+
+static inline struct coil__sim_socket *coil__sim_socket_of(struct coil__sim_file *file)
+{
+    return coil__container_of(file, struct coil__sim_socket, file);
+}
+
+extern const struct coil__sim_file_kind coil__sim_stream_kind;
+extern const struct coil__sim_file_kind coil__sim_dgram_kind;
+
+/* A fresh socket with one reference; NULL without memory. */
+struct coil__sim_socket *coil__sim_socket_make(int domain, int type);
+
+/* Frees a socket that nobody has any more, and all parcels to it. */
+void coil__sim_socket_free(struct coil__sim_socket *socket);
+
+/* Sends a parcel of `len` bytes, to be filled; it arrives within `usual` ns, as a rule. NULL
+ * without memory. */
+struct coil__sim_parcel *coil__sim_send_parcel(struct coil__sim_socket *to,
+                                               enum coil__sim_parcel_kind kind, size_t len);
+
+/* The first parcel that has arrived; NULL: none has. Frees one. */
+struct coil__sim_parcel *coil__sim_first_parcel(struct coil__sim_socket *socket);
+void coil__sim_free_parcel(struct coil__sim_parcel *parcel);
+
+/* Addresses: gives one to the socket; 0, -EADDRINUSE, -EINVAL or -EAFNOSUPPORT. Without a name, any
+ * free one of its domain. */
+int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name, socklen_t len);
+
+/* Who is bound to that name and of that type, one of them by chance; NULL: nobody. */
+struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, socklen_t len,
+                                        bool listens);
+
+/* Copies a name to where the user wants it, as the kernel does. */
+void coil__sim_tell_name(const struct coil__sim_address *address, struct sockaddr *name,
+                         socklen_t *len);
+
+void coil__sim_net_open(void);
+
+/* Attempts. */
+int32_t coil__sim_socket(struct coil__sim_op *op);
+int32_t coil__sim_bind_attempt(struct coil__sim_op *op);
+int32_t coil__sim_listen(struct coil__sim_op *op);
+int32_t coil__sim_connect(struct coil__sim_op *op);
+int32_t coil__sim_accept(struct coil__sim_op *op);
+int32_t coil__sim_shutdown(struct coil__sim_op *op);
+
+/* See the functions of struct coil__ring_driver. */
+int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections: bounded both ways, closed one way or by force. */
+#include "sim/socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+enum { SOMAXCONN_HERE = 4096 };
+
+/* A name that nobody answers to is refused; a full queue answers later, as the handshake is sent
+ * again. */
+static const int64_t knock_again = 1000 * COIL_MSEC;
+
+static void link_peers(struct coil__sim_socket *one, struct coil__sim_socket *other)
+{
+    one->peer = other;
+    other->peer = one;
+    one->state = COIL__SIM_CONNECTED;
+    other->state = COIL__SIM_CONNECTED;
+}
+
+static int32_t enter_queue(struct coil__sim_socket *client, struct coil__sim_socket *listener)
+{
+    struct coil__sim_socket *server = coil__sim_socket_make(client->domain, SOCK_STREAM);
+    if (server == NULL)
+        return -ENOMEM;
+    int err = client->own.len > 0 ? 0 : coil__sim_bind(client, NULL, 0);
+    if (err < 0) {
+        coil__sim_socket_free(server);
+        return err;
+    }
+    server->own = listener->own;
+    server->other = client->own;
+    client->other = listener->own;
+    link_peers(client, server);
+    coil__list_append(&listener->queue, &server->queued);
+    listener->queue_len++;
+    coil__sim_file_news(&listener->file);
+    return 0;
+}
+
+static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *socket)
+{
+    if (socket->state == COIL__SIM_CONNECTED)
+        return -EISCONN;
+    if (socket->state == COIL__SIM_LISTENING)
+        return -EINVAL;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000))
+        return -ETIMEDOUT;
+    struct coil__sim_socket *listener =
+        coil__sim_find(SOCK_STREAM, (const struct sockaddr *)(uintptr_t)op->sqe.addr,
+                       (socklen_t)op->sqe.off, true);
+    if (listener == NULL)
+        return socket->domain == AF_UNIX ? -ENOENT : -ECONNREFUSED;
+    if (listener->queue_len > listener->backlog) {
+        coil__sim_plan(&op->event, knock_again);
+        return COIL__SIM_GOES_ON;
+    }
+    return enter_queue(socket, listener);
+}
+
+static int32_t connect_dgram(struct coil__sim_op *op, struct coil__sim_socket *socket)
+{
+    socklen_t len = (socklen_t)op->sqe.off;
+    if (len > sizeof(socket->other.name))
+        return -EINVAL;
+    memcpy(&socket->other.name, (const void *)(uintptr_t)op->sqe.addr, len);
+    socket->other.len = len;
+    socket->state = COIL__SIM_CONNECTED;
+    return socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+}
+
+int32_t coil__sim_connect(struct coil__sim_op *op)
+{
+    if (!op->file->kind->is_socket)
+        return -ENOTSOCK;
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    return socket->type == SOCK_STREAM ? connect_stream(op, socket) : connect_dgram(op, socket);
+}
+
+int32_t coil__sim_listen(struct coil__sim_op *op)
+{
+    if (!op->file->kind->is_socket)
+        return -ENOTSOCK;
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    if (socket->type != SOCK_STREAM)
+        return -EOPNOTSUPP;
+    if (socket->state == COIL__SIM_CONNECTED)
+        return -EINVAL;
+    int err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    if (err < 0)
+        return err;
+    int backlog = (int)op->sqe.len;
+    socket->state = COIL__SIM_LISTENING;
+    socket->backlog = backlog < 0 || backlog > SOMAXCONN_HERE ? SOMAXCONN_HERE : (unsigned)backlog;
+    return 0;
+}
+
+/* ---- accepting ---- */
+
+static int32_t take_from_queue(struct coil__sim_socket *listener, const struct coil__sim_op *op)
+{
+    if (!coil__sim_file_has_room())
+        return -EMFILE;
+    struct coil_link *link = coil__list_pop(&listener->queue);
+    struct coil__sim_socket *socket = coil__container_of(link, struct coil__sim_socket, queued);
+    listener->queue_len--;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000)) {
+        coil__sim_file_put(&socket->file);
+        return -ECONNABORTED;
+    }
+    coil__sim_tell_name(&socket->other, (struct sockaddr *)(uintptr_t)op->sqe.addr,
+                        (socklen_t *)(uintptr_t)op->sqe.addr2);
+    return coil__sim_file_install(&socket->file);
+}
+
+static int32_t accept_many(struct coil__sim_op *op, struct coil__sim_socket *listener)
+{
+    while (!coil__list_empty(&listener->queue)) { /* ends: each round takes one, or is the last */
+        int32_t fd = take_from_queue(listener, op);
+        bool ends = fd < 0 || coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000);
+        if (ends)
+            return fd;
+        coil__sim_post_more(op, fd, 0);
+    }
+    return COIL__SIM_PARK;
+}
+
+int32_t coil__sim_accept(struct coil__sim_op *op)
+{
+    if (!op->file->kind->is_socket)
+        return -ENOTSOCK;
+    struct coil__sim_socket *listener = coil__sim_socket_of(op->file);
+    if (listener->type != SOCK_STREAM)
+        return -EOPNOTSUPP;
+    if (listener->state != COIL__SIM_LISTENING || listener->reads_no_more)
+        return -EINVAL;
+    if ((op->sqe.ioprio & IORING_ACCEPT_MULTISHOT) != 0)
+        return accept_many(op, listener);
+    return coil__list_empty(&listener->queue) ? COIL__SIM_PARK : take_from_queue(listener, op);
+}
+
+/* ---- moving bytes ---- */
+
+/* The error that waits to be told, once. */
+static int32_t take_error(struct coil__sim_socket *socket)
+{
+    int error = socket->error;
+    socket->error = 0;
+    return -error;
+}
+
+static void reset_connection(struct coil__sim_socket *socket)
+{
+    if (socket->peer != NULL)
+        coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
+    coil__sim_send_parcel(socket, COIL__SIM_RESET, 0);
+}
+
+static int32_t may_send(struct coil__sim_socket *socket)
+{
+    if (socket->error != 0)
+        return take_error(socket);
+    if (socket->state != COIL__SIM_CONNECTED)
+        return socket->reset ? -EPIPE : -ENOTCONN;
+    if (socket->sends_no_more || socket->reset)
+        return -EPIPE;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 500))
+        reset_connection(socket);
+    return 0;
+}
+
+/* What is sent to who has closed is lost, and answered by a reset. */
+static int32_t send_into_nothing(struct coil__sim_socket *socket, size_t len)
+{
+    coil__sim_send_parcel(socket, COIL__SIM_RESET, 0);
+    return (int32_t)len;
+}
+
+static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    int32_t err = may_send(socket);
+    if (err < 0)
+        return op->progress > 0 ? (int32_t)op->progress : err;
+    size_t left = transfer->len - op->progress;
+    if (socket->peer == NULL)
+        return send_into_nothing(socket, transfer->len);
+    size_t window =
+        COIL__SIM_WINDOW > socket->peer->pending ? COIL__SIM_WINDOW - socket->peer->pending : 0;
+    if (window == 0 && left > 0) {
+        bool waits = (transfer->flags & MSG_DONTWAIT) == 0;
+        return waits ? COIL__SIM_PARK : op->progress > 0 ? (int32_t)op->progress : -EAGAIN;
+    }
+    size_t part = coil__sim_part(left < window ? left : window);
+    struct coil__sim_parcel *parcel = coil__sim_send_parcel(socket->peer, COIL__SIM_DATA, part);
+    if (parcel == NULL)
+        return -ENOMEM;
+    coil__sim_gather(transfer, op->progress, parcel->data, part);
+    op->progress += part;
+    if (op->progress == transfer->len || (transfer->flags & MSG_WAITALL) == 0)
+        return (int32_t)op->progress;
+    coil__sim_plan(&op->event, coil__sim_delay(op->code->usual));
+    return COIL__SIM_GOES_ON;
+}
+
+/* Moves what has arrived; the sender may go on. */
+static size_t take_bytes(struct coil__sim_socket *socket, struct coil__sim_transfer *transfer,
+                         size_t at)
+{
+    size_t room = coil__sim_part(transfer->len - at);
+    size_t done = 0;
+    bool peeks = (transfer->flags & MSG_PEEK) != 0;
+    struct coil__sim_parcel *parcel;
+    while (done < room && (parcel = coil__sim_first_parcel(socket)) != NULL) {
+        size_t left = parcel->len - parcel->taken;
+        size_t part = left < room - done ? left : room - done;
+        coil__sim_scatter(transfer, at + done, parcel->data + parcel->taken, part);
+        done += part;
+        if (peeks)
+            return done; /* of the first one: as much as a peek may show */
+        parcel->taken += part;
+        socket->pending -= part;
+        if (parcel->taken == parcel->len)
+            coil__sim_free_parcel(parcel);
+    }
+    if (socket->peer != NULL)
+        coil__sim_file_news(&socket->peer->file);
+    return done;
+}
+
+/* What a receive comes to when nothing is there. */
+static int32_t without_data(struct coil__sim_op *op, struct coil__sim_socket *socket,
+                            const struct coil__sim_transfer *transfer)
+{
+    if (op->progress > 0 && (socket->error != 0 || socket->peer_sends_no_more))
+        return (int32_t)op->progress;
+    if (socket->error != 0)
+        return take_error(socket);
+    if (socket->peer_sends_no_more || socket->reads_no_more || socket->reset)
+        return 0;
+    if (socket->state != COIL__SIM_CONNECTED)
+        return -ENOTCONN;
+    return (transfer->flags & MSG_DONTWAIT) != 0 ? -EAGAIN : COIL__SIM_PARK;
+}
+
+/* Into shared buffers, again and again; it ends with data, or the news that there will be none. */
+static int32_t receive_selected(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    while (coil__sim_first_parcel(socket) != NULL) { /* ends: each round takes bytes */
+        uint32_t flags;
+        if (coil__sim_select_buffer(op, transfer, &flags) < 0)
+            return -ENOBUFS;
+        int32_t len = (int32_t)take_bytes(socket, transfer, 0);
+        bool ends = (op->sqe.ioprio & IORING_RECV_MULTISHOT) == 0 ||
+                    coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000);
+        if (ends) {
+            op->flags = flags;
+            return len;
+        }
+        coil__sim_post_more(op, len, flags);
+    }
+    return without_data(op, socket, transfer);
+}
+
+static int32_t stream_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    if (transfer->selects)
+        return receive_selected(op, transfer);
+    if (transfer->len == 0)
+        return 0;
+    if (coil__sim_first_parcel(socket) == NULL)
+        return without_data(op, socket, transfer);
+    size_t done = take_bytes(socket, transfer, op->progress);
+    bool waits_for_all = (transfer->flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
+    if (transfer->message != NULL) {
+        transfer->message->msg_namelen = 0;
+        transfer->message->msg_controllen = 0;
+        transfer->message->msg_flags = 0;
+    }
+    op->progress += done;
+    if (!waits_for_all || op->progress == transfer->len)
+        return (int32_t)op->progress;
+    return coil__sim_first_parcel(socket) == NULL ? without_data(op, socket, transfer)
+                                                  : stream_read(op, transfer);
+}
+
+/* ---- its state, and its end ---- */
+
+static uint32_t stream_events(const struct coil__sim_file *file)
+{
+    const struct coil__sim_socket *socket =
+        coil__container_of(file, const struct coil__sim_socket, file);
+    uint32_t events = 0;
+    if (socket->state == COIL__SIM_LISTENING)
+        return coil__list_empty(&socket->queue) ? 0 : POLLIN;
+    bool ends = socket->peer_sends_no_more || socket->reads_no_more || socket->reset;
+    if (!coil__list_empty(&socket->arrived) || ends)
+        events |= POLLIN;
+    if (ends)
+        events |= POLLRDHUP;
+    if (socket->peer == NULL || socket->peer->pending < COIL__SIM_WINDOW)
+        events |= socket->state == COIL__SIM_CONNECTED ? POLLOUT : 0;
+    if ((ends && socket->sends_no_more) || socket->reset || socket->state == COIL__SIM_FRESH)
+        events |= POLLHUP;
+    return socket->error != 0 ? events | POLLERR : events;
+}
+
+static void end_sending(struct coil__sim_socket *socket)
+{
+    if (!socket->sends_no_more && socket->peer != NULL)
+        coil__sim_send_parcel(socket->peer, COIL__SIM_FIN, 0);
+    socket->sends_no_more = true;
+}
+
+int32_t coil__sim_shutdown(struct coil__sim_op *op)
+{
+    if (!op->file->kind->is_socket)
+        return -ENOTSOCK;
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    int how = (int)op->sqe.len;
+    if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+        return -EINVAL;
+    if (socket->state == COIL__SIM_FRESH)
+        return -ENOTCONN;
+    if (how != SHUT_RD)
+        end_sending(socket);
+    if (how != SHUT_WR)
+        socket->reads_no_more = true;
+    coil__sim_file_news(&socket->file);
+    return 0;
+}
+
+/* What nobody has read when it closes, is answered by a reset; what nobody has accepted as well. */
+static void stream_end(struct coil__sim_file *file)
+{
+    struct coil__sim_socket *socket = coil__sim_socket_of(file);
+    while (!coil__list_empty(&socket->queue)) { /* ends: each round closes one */
+        struct coil_link *link = coil__list_pop(&socket->queue);
+        coil__sim_file_put(&coil__container_of(link, struct coil__sim_socket, queued)->file);
+    }
+    if (socket->peer != NULL) {
+        bool unread = socket->pending > 0;
+        if (unread)
+            coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
+        else
+            end_sending(socket);
+        socket->peer->peer = NULL;
+    }
+    coil__sim_socket_free(socket);
+}
+
+const struct coil__sim_file_kind coil__sim_stream_kind = {
+    .name = "stream",
+    .is_socket = true,
+    .events = stream_events,
+    .read = stream_read,
+    .write = stream_write,
+    .end = stream_end,
+};
