@@ -18,6 +18,7 @@ using tidy::SourceFile;
 const tidy::Exceptions kAtomics = {
     {"/mpsc.h", "the queue of messages between cores"},
     {"/mailbox.c", "the mailbox of a core"},
+    {"runtime/core/fork.c", "whichever thread forks looks for the run"},
     {"/spinlock.h", "the two ends of a channel between cores"},
     {"/worker.c", "threads are started, joined, and take turns here"},
     {"runtime/coro/local.c", "a key gets its number once, from whichever core is first"},

@@ -54,6 +54,7 @@ COIL_MUST_CHECK int coil_post_core(unsigned core, struct coil_message *message);
 struct coil_port {
     /* private */
     struct coil__core *core;
+    uint32_t run;
     uint32_t door;
 };
 
@@ -72,7 +73,8 @@ COIL_MUST_CHECK int coil_port_open(struct coil_port *port);
  * Leaves a message for the core of `port`, waking it if it sleeps. From any thread, whether it is a
  * core or not; never waits. What the caller did before is done for who gets the message.
  *
- * Returns 0, or -ESHUTDOWN when the port is closed: then the message was not posted.
+ * Returns 0, or -ESHUTDOWN when the port is closed, or in a child of fork(), where no core runs:
+ * then the message was not posted.
  */
 COIL_MUST_CHECK int coil_post(struct coil_port *port, struct coil_message *message);
 

@@ -47,6 +47,10 @@ struct coil_options {
  * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
  * A thread of the program is in coil_run() until then, and may not be a coil core itself.
  *
+ * A child of fork() has no cores: there a call that needs one stops the process with a line that
+ * says so, promises and ports refuse with -ESHUTDOWN, and so does coil_run() if coil ran at that
+ * moment. The child may exec, or _exit; what is in flight in the parent is not disturbed.
+ *
  * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
  * process; -EDEADLK when all coroutines waited for each other (below); and when a core could not be
  * set up, the reason with a message to the log that names the cause and the remedy: -EPERM or

@@ -7,13 +7,15 @@
 #include <unistd.h>
 
 __thread const char *(*coil__panic_who)(void);
+const char *coil__panic_note;
 
 void coil__panic(const char *file, int line, const char *what)
 {
     char text[512];
     const char *who = coil__panic_who != NULL ? coil__panic_who() : NULL;
-    int len = snprintf(text, sizeof(text), "coil: %s:%d: %s%s%s\n", file, line, what,
-                       who != NULL ? "; in coroutine " : "", who != NULL ? who : "");
+    int len = snprintf(text, sizeof(text), "coil: %s:%d: %s%s%s%s\n", file, line, what,
+                       who != NULL ? "; in coroutine " : "", who != NULL ? who : "",
+                       coil__panic_note != NULL ? coil__panic_note : "");
     if (len > (int)sizeof(text) - 1)
         len = (int)sizeof(text) - 1;
     /* Nothing can be done when even this write fails. */

@@ -10,6 +10,9 @@ void coil__panic(const char *file, int line, const char *what) __attribute__((no
  */
 extern __thread const char *(*coil__panic_who)(void);
 
+/* What else is to be said of this process; NULL: nothing. */
+extern const char *coil__panic_note;
+
 /* An invariant of coil's own. */
 #define coil__assert(condition)                          \
     do {                                                 \

@@ -61,3 +61,8 @@ bool coil__log_first(void)
     pthread_mutex_unlock(&lock);
     return first;
 }
+
+void coil__log_after_fork(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}

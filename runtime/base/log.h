@@ -20,4 +20,7 @@ void coil__log_to(void (*sink)(const char *line));
  * together, as a rule: who is first explains it, at length. */
 bool coil__log_first(void);
 
+/* In a child of fork(): whoever held the log then is not there to let go of it. */
+void coil__log_after_fork(void);
+
 #endif

@@ -174,6 +174,17 @@ bool coil__gate_enter(uint32_t run)
     return false;
 }
 
+bool coil__gate_is_open(uint32_t run)
+{
+    return __atomic_load_n(&gate.run, __ATOMIC_RELAXED) == run;
+}
+
+bool coil__gate_after_fork(void)
+{
+    __atomic_store_n(&gate.inside, 0, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&gate.run, 0, __ATOMIC_RELAXED) != 0;
+}
+
 void coil__gate_leave(void)
 {
     /* Release; pairs with the load in coil__gate_close(): we are done with what belongs to the run.

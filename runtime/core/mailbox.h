@@ -84,7 +84,11 @@ bool coil__door_is_empty(const uint32_t *door);
 uint32_t coil__gate_open(void);
 void coil__gate_close(void);
 bool coil__gate_enter(uint32_t run);
+bool coil__gate_is_open(uint32_t run);
 void coil__gate_leave(void);
+
+/* In a child of fork(): shuts it, and forgets who was inside. Returns whether it was open. */
+bool coil__gate_after_fork(void);
 
 /* Moves a step that two cores share from `from` to `to`; false when the other one was faster. */
 bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to);

@@ -41,6 +41,7 @@ int coil_port_open(struct coil_port *port)
         return err;
     core->outside++;
     port->core = core;
+    port->run = core->run->number;
     coil__door_open(&port->door);
     return 0;
 }
@@ -49,12 +50,15 @@ int coil_post(struct coil_port *port, struct coil_message *message)
 {
     if (!coil__door_enter(&port->door))
         return -ESHUTDOWN;
+    int err = 0;
     if (coil__core_here != NULL)
         coil__core_post(port->core, as_message(message));
-    else
+    else if (coil__gate_is_open(port->run))
         coil__core_post_outside(port->core, as_message(message));
+    else
+        err = -ESHUTDOWN; /* a fork has taken the port with it, and no core */
     coil__door_leave(&port->door);
-    return 0;
+    return err;
 }
 
 /* The last message through a port: all others arrive before. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_run(): what belongs to the whole process. */
+#include "core/fork.h"
 #include "core/options.h"
 #include "core/pool.h"
 #include "core/queue.h"
@@ -48,8 +49,13 @@ static int run_cores(struct coil__run *run)
 static int run_as(bool attached, const struct coil_options *options, coil_fn *fn, void *arg)
 {
     coil__require(coil__core_here == NULL, "coil_run: called from a coroutine");
+    if (coil__fork_is_child()) {
+        coil__log("coil_run: coil ran when this process was forked, and can't run in it");
+        return -ESHUTDOWN;
+    }
     if (!coil__workers_claim())
         return -EBUSY;
+    coil__fork_watch();
     int saved_errno = errno; /* files that are missing are no error of the caller's */
     if (options != NULL) {
         coil__log_to(options->log);

@@ -6,6 +6,7 @@
  */
 #include "core/worker.h"
 
+#include "core/fork.h"
 #include "core/placement.h"
 #include "coro/fault.h"
 #include "base/log.h"
@@ -156,9 +157,13 @@ static void live(const struct worker *worker, int err)
 
     if (meet(crew, err) == 0) {
         coil__assert(core != NULL);
-        if (worker->id == 0)
+        if (worker->id == 0) {
+            coil__fork_expect(core->run);
             start_first(core);
+        }
         coil__core_loop(core);
+        if (worker->id == 0)
+            coil__fork_expect(NULL);
         meet(crew, 0);
         coil__gate_close();
         coil__core_deliver_rest(core);

@@ -57,6 +57,24 @@ void coil__sched_close(struct coil__sched *sched)
     coil__sched = &coil__nowhere;
 }
 
+static void come_to_a_dead_end(struct coil__transfer transfer)
+{
+    (void)transfer;
+    coil__panic(__FILE__, __LINE__, "a coroutine has ended where none may go on");
+}
+
+void coil__sched_bury(struct coil__sched *sched)
+{
+    static _Alignas(64) char stack[16 * 1024];
+    sched->run = NULL;
+    sched->ready = NULL;
+    sched->ready_tail = &sched->ready;
+    sched->budget = 0;
+    sched->quiet_turns = 0;
+    sched->current = &sched->loop;
+    sched->loop.context = make_fcontext(stack + sizeof(stack), sizeof(stack), come_to_a_dead_end);
+}
+
 static void run_turn(struct coil__sched *sched)
 {
     if (sched->run == NULL)

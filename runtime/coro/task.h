@@ -102,6 +102,10 @@ enum { COIL__TURN_BUDGET = 256, COIL__QUIET_TURNS = 8 };
 int coil__sched_open(struct coil__sched *sched, size_t stack_size);
 void coil__sched_close(struct coil__sched *sched);
 
+/* In a child of fork(): from now on nobody is switched to, and a coroutine that ends stops the
+ * process with a line that says why. */
+void coil__sched_bury(struct coil__sched *sched);
+
 /* Runs the coroutines that are ready, up to the budget. Called by the loop. */
 void coil__sched_run(struct coil__sched *sched);
 

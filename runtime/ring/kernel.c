@@ -407,6 +407,13 @@ static void kernel_close_bell(struct coil__ring *ring)
     close(ring->bell_fd);
 }
 
+static void kernel_forget(struct coil__ring *ring)
+{
+    close(ring->uring.ring_fd);
+    if (ring->has_bell)
+        close(ring->bell_fd);
+}
+
 static int result_of(int result)
 {
     return result < 0 ? -errno : result;
@@ -461,6 +468,7 @@ const struct coil__ring_driver coil__ring_kernel = {
     .ring_bell = kernel_ring_bell,
     .arm_bell = kernel_arm_bell,
     .close_bell = kernel_close_bell,
+    .forget = kernel_forget,
     .now = coil__clock_monotonic,
     .bind = kernel_bind,
     .listen = kernel_listen,

@@ -69,6 +69,9 @@ struct coil__ring_driver {
     void (*arm_bell)(struct coil__ring *ring);
     void (*close_bell)(struct coil__ring *ring);
 
+    /* In a child of fork(): closes the copies of the ring's descriptors. NULL: there are none. */
+    void (*forget)(struct coil__ring *ring);
+
     /* ---- */
     coil_time (*now)(void);
     int (*bind)(int fd, const struct sockaddr *addr, socklen_t addrlen);

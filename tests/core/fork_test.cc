@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Children of fork(): coil is dead there and says so, and the parent does not notice. */
+#include "support/process.h"
+#include "support/running.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace coil_test;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string said; /* on stderr */
+};
+
+/* Lets a child do that, and waits for it, which stops this core meanwhile. Where the function
+ * returns so does the child's coroutine. */
+template <class Function> Outcome fork_and(Function function, bool *is_child = nullptr)
+{
+    int ends[2];
+    EXPECT_EQ(0, pipe2(ends, O_CLOEXEC));
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        if (is_child != nullptr) {
+            *is_child = true;
+            return {};
+        }
+        _exit(function());
+    }
+    close(ends[1]);
+    Outcome outcome = {};
+    char buffer[512];
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof(buffer))) > 0;)
+        outcome.said.append(buffer, size_t(n));
+    close(ends[0]);
+    EXPECT_EQ(pid, waitpid(pid, &outcome.status, 0));
+    return outcome;
+}
+
+void expect_stopped(const Outcome &outcome, const std::string &why)
+{
+    EXPECT_TRUE(WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGABRT)
+        << outcome.status;
+    EXPECT_NE(std::string::npos, outcome.said.find(why)) << outcome.said;
+    EXPECT_NE(std::string::npos, outcome.said.find("; this process is a fork of one in which coil "
+                                                   "ran: all it may do is exec, or _exit\n"))
+        << outcome.said;
+}
+
+TEST(Fork, ACoroutineMayGoOnToNothingButExec)
+{
+    run(
+        [] {
+            expect_stopped(fork_and([] { return coil_yield(); }), "called outside a coroutine");
+            expect_stopped(fork_and([] { return coil_nop(); }), "called outside a coroutine");
+            expect_stopped(fork_and([] { return int(coil_core_count()); }), "coil_core_count");
+            Outcome outcome = fork_and([] {
+                execl("/bin/sh", "sh", "-c", "exit 7", nullptr);
+                return 1;
+            });
+            EXPECT_TRUE(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 7);
+            return call(1, [] { return 0; });
+        },
+        cores(2));
+}
+
+TEST(Fork, ACoroutineThatEndsInTheChildStopsIt)
+{
+    run([] {
+        bool is_child = false;
+        Outcome outcome = fork_and([] { return 0; }, &is_child);
+        if (is_child)
+            return 0;
+        expect_stopped(outcome, "a coroutine has ended where none may go on");
+        return coil_yield();
+    });
+}
+
+TEST(Fork, APromiseAndAPortRefuse)
+{
+    run([] {
+        COIL_PROMISE(promise);
+        COIL_PORT(port);
+        static coil_message message = {nullptr, [](coil_message *) { ADD_FAILURE(); }};
+        EXPECT_EQ(0, coil_port_open(&port));
+        Outcome outcome = fork_and([&] {
+            bool refused = coil_promise_set(&promise, 1) == -ESHUTDOWN &&
+                           coil_post(&port, &message) == -ESHUTDOWN;
+            return refused ? 0 : 1;
+        });
+        EXPECT_EQ(0, outcome.status) << outcome.said;
+        EXPECT_EQ(0, coil_promise_set(&promise, 2));
+        EXPECT_EQ(2, coil_promise_wait(&promise));
+        return 0;
+    });
+}
+
+TEST(Fork, AnotherRunIsRefused)
+{
+    run([] {
+        Outcome outcome;
+        std::thread([&] {
+            outcome = fork_and([] {
+                Body body = [] { return 0; };
+                return -coil_run(nullptr, call_body, &body);
+            });
+        }).join();
+        EXPECT_TRUE(WIFEXITED(outcome.status)) << outcome.said;
+        EXPECT_EQ(ESHUTDOWN, WEXITSTATUS(outcome.status));
+        EXPECT_EQ("coil: coil_run: coil ran when this process was forked, and can't run in it\n",
+                  outcome.said);
+        return 0;
+    });
+    Outcome outcome = fork_and([] {
+        Body body = [] { return coil_nop(); };
+        return -coil_run(nullptr, call_body, &body);
+    });
+    EXPECT_EQ(0, outcome.status) << "forked while coil does not run: " << outcome.said;
+}
+
+/* How many of its descriptors are rings or bells. */
+int count_rings()
+{
+    int count = 0;
+    for (const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code error;
+        std::string target = std::filesystem::read_symlink(entry.path(), error);
+        count += target.find("[io_uring]") != std::string::npos ||
+                 target.find("[eventfd]") != std::string::npos;
+    }
+    return count;
+}
+
+TEST(Fork, InheritsNoRing)
+{
+    run(
+        [] {
+            COIL_PORT(port);
+            EXPECT_EQ(0, coil_port_open(&port));
+            EXPECT_GT(count_rings(), 0);
+            Outcome outcome = fork_and([] { return count_rings(); });
+            EXPECT_TRUE(WIFEXITED(outcome.status));
+            EXPECT_EQ(0, WEXITSTATUS(outcome.status));
+            return 0;
+        },
+        cores(3));
+}
+
+TEST(Fork, LeavesWhatIsInFlightToTheParent)
+{
+    run(
+        [] {
+            int ends[2];
+            char text[8] = "";
+            EXPECT_EQ(0, pipe2(ends, O_CLOEXEC));
+            COIL_FUTURE(read);
+            coil_read_start(&read, ends[0], text, sizeof(text));
+            EXPECT_EQ(0, coil_yield());
+            for (int i = 0; i < 5; i++) {
+                Outcome outcome = fork_and([] { return 0; });
+                EXPECT_EQ(0, outcome.status);
+                EXPECT_EQ(0, call(1, [] { return coil_nop(); }));
+            }
+            EXPECT_FALSE(coil_future_done(&read));
+            EXPECT_EQ(4, write(ends[1], "here", 4));
+            EXPECT_EQ(4, coil_await(&read));
+            EXPECT_STREQ("here", text);
+            close(ends[0]);
+            close(ends[1]);
+            return 0;
+        },
+        cores(2));
+}
+
+} // namespace
