@@ -46,6 +46,8 @@ const tidy::Exceptions kHeap = {
     {"runtime/sim/driver.c", "one block for each simulated ring"},
     {"runtime/sim/file.c", "the table of simulated descriptors"},
     {"runtime/sim/socket.c", "simulated sockets, and what is on the way to them"},
+    {"runtime/sim/disk.c", "simulated files"},
+    {"runtime/sim/regular.c", "open files of the simulated disk"},
     {"runtime/sim/op.c", "the operations of a simulated kernel, in chunks"},
     {"runtime/coro/stack.c", "the descriptions of chunks of stacks"},
     {"runtime/ops/acceptor.c", "connections accepted ahead: 256 at most, and few ever have any"},

@@ -100,8 +100,13 @@ static void give_up(struct coil__core *core)
 
 void coil__deadlock_declare(struct coil__core *core)
 {
+    bool lost_power = core->ring.lost_power;
     core->ring.stuck = false;
-    give_up(core);
+    core->ring.lost_power = false;
+    if (lost_power)
+        coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
+    else
+        give_up(core);
 }
 
 bool coil__deadlock_check(struct coil__core *core)

@@ -13,7 +13,8 @@
  * a message to read: it is not among the quiet ones then, and must not sleep. */
 bool coil__deadlock_check(struct coil__core *core);
 
-/* The driver knows that nothing in flight will end: reports that, and makes all cores give up. */
+/* The driver knows that nothing in flight will end: reports that, and makes all cores give up. When
+ * all has ended since the power is gone, just this one does, as all do by themselves. */
 void coil__deadlock_declare(struct coil__core *core);
 
 #endif

@@ -229,9 +229,33 @@ int32_t coil__sim_cancel(struct coil__sim_op *canceller)
 /* Links, registered files and the like: coil uses none of them. */
 static const unsigned known_flags = IOSQE_CQE_SKIP_SUCCESS | IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
 
+/* What a machine without power does not do. To close, to wake and to cancel are left, by which the
+ * program comes to its end. */
+static bool needs_power(const struct coil__sim_op *op)
+{
+    return op->code->needs_file || op->sqe.opcode == IORING_OP_OPENAT ||
+           op->sqe.opcode == IORING_OP_STATX || op->sqe.opcode == IORING_OP_SOCKET;
+}
+
+void coil__sim_cut_ops(void)
+{
+    coil__sim.cut = true;
+    for (unsigned i = 0; i < coil__sim.core_count; i++) {
+        struct coil__sim_ring *ring = coil__sim.rings[i];
+        for (struct coil_link *link = ring->ops.next; link != &ring->ops; link = link->next) {
+            if (needs_power(op_of_ring(link)) && !op_of_ring(link)->stopped)
+                coil__sim_op_stop(op_of_ring(link), -ECANCELED);
+        }
+        ring->ring->lost_power = true;
+        coil__sim_post_alone(ring, COIL__TAG_STUCK, 0);
+    }
+}
+
 /* How long it takes, or why it can't begin. */
 static int64_t begin(struct coil__sim_op *op)
 {
+    if (coil__sim.cut && needs_power(op))
+        return -ECANCELED;
     if ((op->sqe.flags & ~known_flags) != 0)
         return -EINVAL;
     if (op->code->attempt == NULL)

@@ -70,6 +70,9 @@ int32_t coil__sim_cancel(struct coil__sim_op *op);
 /* Lets go of the parked operations of a file or number: for close and shutdown. */
 void coil__sim_op_stop(struct coil__sim_op *op, int32_t result);
 
+/* Ends all operations that would do something: the power is off. */
+void coil__sim_cut_ops(void);
+
 /* Forgets what a ring that closes still has in flight, none of which anybody waits for. */
 void coil__sim_drop_ops(struct coil__sim_ring *ring);
 

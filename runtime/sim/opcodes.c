@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What each opcode does, and how long that takes; those that need no file. */
-#include "sim/file.h"
+#include "sim/disk.h"
 #include "sim/socket.h"
 
 #include <errno.h>
@@ -84,6 +84,9 @@ static const struct coil__sim_opcode opcodes[] = {
     [IORING_OP_CONNECT] = {"connect", NULL, coil__sim_connect, 100000, true},
     [IORING_OP_ACCEPT] = {"accept", NULL, coil__sim_accept, 3000, true},
     [IORING_OP_SHUTDOWN] = {"shutdown", NULL, coil__sim_shutdown, 3000, true},
+    [IORING_OP_OPENAT] = {"open", NULL, coil__sim_openat, 30000, false},
+    [IORING_OP_STATX] = {"statx", NULL, coil__sim_statx, 10000, false},
+    [IORING_OP_FSYNC] = {"fsync", NULL, coil__sim_fsync, 2000000, true},
     [COIL__OP_BIND] = {"bind", NULL, coil__sim_bind_attempt, 3000, true},
     [COIL__OP_LISTEN] = {"listen", NULL, coil__sim_listen, 3000, true},
 };

@@ -2,6 +2,7 @@
 #include "sim/stage.h"
 
 #include "sim/bell.h"
+#include "sim/disk.h"
 #include "sim/op.h"
 #include "sim/socket.h"
 #include "future/timers.h"
@@ -215,9 +216,11 @@ int coil__sim_stage(const struct coil__ring_stage *stage)
     if (err == 0)
         err = coil__sim_files_open(coil__sim.knobs.descriptors);
     coil__sim_net_open();
+    coil__sim_disk_open();
     if (err == 0)
         play();
     coil__sim_files_close();
+    coil__sim_disk_close();
     close_actors(opened);
     coil__sim_free_ops();
     coil__sim_end();

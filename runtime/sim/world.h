@@ -59,6 +59,7 @@ struct coil__sim {
     struct coil__sim_ring **rings; /* by core; NULL: not open */
     unsigned core_count;
     bool runs;
+    bool cut; /* the power is off: nothing is done any more */
 };
 
 extern struct coil__sim coil__sim;

@@ -334,7 +334,7 @@ TEST(SimDatagram, KeepsItsBoundsAndMayBeOvertaken)
 
 TEST(SimFiles, HaveTheLowestFreeNumberUpToALimit)
 {
-    Outcome outcome = simulate(
+    Simulated outcome = simulate(
         1,
         [] {
             int fds[3];
@@ -354,7 +354,7 @@ TEST(SimFiles, HaveTheLowestFreeNumberUpToALimit)
 
 TEST(SimDeadlock, IsReportedAlsoWithOperationsInFlight)
 {
-    Outcome outcome = simulate(
+    Simulated outcome = simulate(
         1,
         [] {
             Pair pair = connected();
@@ -418,7 +418,7 @@ TEST(SimEcho, OverSharedBuffersAndSeveralCoresRepeatsItsSeed)
     std::set<uint64_t> traces;
     for (uint64_t seed = 0; seed < 20; seed++) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        Outcome first = simulate(
+        Simulated first = simulate(
             seed, [] { return echo(12); }, 3);
         EXPECT_EQ(0, first.result);
         EXPECT_EQ(first.trace, simulate(

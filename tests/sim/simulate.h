@@ -12,7 +12,7 @@
 
 namespace coil_test {
 
-struct Outcome {
+struct Simulated {
     int result;
     uint64_t trace;
     std::vector<std::string> log;
@@ -25,10 +25,10 @@ inline std::vector<std::string> *&simulation_log()
 }
 
 /* Runs `body` under sim:SEED and further knobs, on `core_count` cores. */
-inline Outcome simulate(uint64_t seed, Body body, unsigned core_count = 1,
-                        const std::string &knobs = "", unsigned ring_entries = 0)
+inline Simulated simulate(uint64_t seed, Body body, unsigned core_count = 1,
+                          const std::string &knobs = "", unsigned ring_entries = 0)
 {
-    Outcome outcome = {};
+    Simulated outcome = {};
     std::string ring = "sim:" + std::to_string(seed) + knobs;
     coil_options options = cores(core_count);
     options.ring = ring.c_str();

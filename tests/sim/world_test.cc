@@ -45,9 +45,9 @@ TEST(Sim, RepeatsASeedAndNoOther)
 {
     std::set<uint64_t> traces;
     for (uint64_t seed = 0; seed < 40; seed++) {
-        Outcome first = simulate(
+        Simulated first = simulate(
             seed, [] { return busy(1); }, 3);
-        Outcome second = simulate(
+        Simulated second = simulate(
             seed, [] { return busy(1); }, 3);
         EXPECT_EQ(0, first.result);
         EXPECT_EQ(first.trace, second.trace) << "seed " << seed;
@@ -58,7 +58,7 @@ TEST(Sim, RepeatsASeedAndNoOther)
 
 TEST(Sim, EndsWithItsSeedAndItsTrace)
 {
-    Outcome outcome = simulate(77, [] { return 3; });
+    Simulated outcome = simulate(77, [] { return 3; });
     char expected[64];
     snprintf(expected, sizeof(expected), "coil: sim seed 77 trace %016llx",
              static_cast<unsigned long long>(outcome.trace));
@@ -177,7 +177,7 @@ TEST(Sim, HearsAThreadOfTheProgram)
 
 TEST(Sim, ReportsWhoWaitsForEachOther)
 {
-    Outcome outcome = simulate(
+    Simulated outcome = simulate(
         5, [] { return wait_for_ever(); }, 2);
     EXPECT_EQ(-EDEADLK, outcome.result);
     ASSERT_EQ(3u, outcome.log.size());

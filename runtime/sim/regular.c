@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files of the simulated disk, and directories, which can only be synced. */
+#include "sim/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct open_file {
+    struct coil__sim_file file;
+    struct coil__sim_inode *inode; /* NULL: a directory */
+    int flags;
+    size_t position;
+    char *directory; /* its path */
+};
+
+static struct open_file *open_file_of(struct coil__sim_file *file)
+{
+    return coil__container_of(file, struct open_file, file);
+}
+
+static uint32_t regular_events(const struct coil__sim_file *file)
+{
+    (void)file;
+    return POLLIN | POLLOUT;
+}
+
+static int32_t regular_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    struct open_file *open = open_file_of(op->file);
+    if (open->inode == NULL)
+        return -EISDIR;
+    if ((open->flags & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000))
+        return -EIO;
+    bool at_position = transfer->offset == UINT64_MAX;
+    uint64_t offset = at_position ? open->position : transfer->offset;
+    if (offset > INT64_MAX)
+        return -EINVAL;
+    if (offset >= open->inode->size || transfer->len == 0)
+        return 0;
+    size_t left = open->inode->size - offset;
+    size_t len = coil__sim_part(left < transfer->len ? left : transfer->len);
+    coil__sim_scatter(transfer, 0, open->inode->data + offset, len);
+    if (at_position)
+        open->position = offset + len;
+    return (int32_t)len;
+}
+
+/* What a bad day does to a write; 0: nothing. */
+static int32_t write_fault(void)
+{
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000))
+        return -ENOSPC;
+    return coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000) ? -EIO : 0;
+}
+
+static int32_t regular_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    struct open_file *open = open_file_of(op->file);
+    struct coil__sim_inode *inode = open->inode;
+    if (inode == NULL || (open->flags & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    int32_t err = write_fault();
+    if (err < 0)
+        return err;
+    bool at_position = transfer->offset == UINT64_MAX;
+    uint64_t offset = at_position ? open->position : transfer->offset;
+    if ((open->flags & O_APPEND) != 0)
+        offset = inode->size;
+    if (offset > INT64_MAX)
+        return -EINVAL;
+    size_t len = coil__sim_part(transfer->len);
+    if (len == 0)
+        return 0;
+    if (offset + len > inode->size)
+        err = coil__sim_disk_resize(inode, offset + len);
+    if (err < 0)
+        return err;
+    coil__sim_gather(transfer, 0, inode->data + offset, len);
+    coil__sim_disk_touch(inode, offset, len);
+    if (at_position)
+        open->position = offset + len;
+    return (int32_t)len;
+}
+
+static void regular_end(struct coil__sim_file *file)
+{
+    struct open_file *open = open_file_of(file);
+    if (open->inode != NULL)
+        open->inode->references--;
+    free(open->directory);
+    free(open);
+}
+
+static const struct coil__sim_file_kind regular_kind = {
+    .name = "file",
+    .events = regular_events,
+    .read = regular_read,
+    .write = regular_write,
+    .end = regular_end,
+};
+
+/* ---- opening ---- */
+
+/* "./a" is "a". */
+static const char *path_at(uint64_t address)
+{
+    const char *path = (const char *)(uintptr_t)address;
+    while (path[0] == '.' && path[1] == '/') /* ends with the path */
+        path += 2;
+    return path;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat stat_of_the_machine;
+    return stat(path, &stat_of_the_machine) == 0 && S_ISDIR(stat_of_the_machine.st_mode);
+}
+
+static int find_inode(const char *path, int flags, struct coil__sim_inode **inode)
+{
+    *inode = coil__sim_disk_find(path);
+    if (*inode != NULL && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)
+        return -EEXIST;
+    if (*inode == NULL && (flags & O_CREAT) == 0)
+        return -ENOENT;
+    if (*inode == NULL)
+        *inode = coil__sim_disk_make(path);
+    if (*inode == NULL)
+        return -ENOSPC;
+    return (flags & O_TRUNC) != 0 ? coil__sim_disk_resize(*inode, 0) : 0;
+}
+
+static int32_t install(struct coil__sim_inode *inode, const char *directory, int flags)
+{
+    struct open_file *open = calloc(1, sizeof(*open));
+    if (open == NULL)
+        return -ENOMEM;
+    coil__sim_file_init(&open->file, &regular_kind);
+    open->inode = inode;
+    open->flags = flags;
+    open->directory = directory != NULL ? strdup(directory) : NULL;
+    if (inode != NULL)
+        inode->references++;
+    return coil__sim_file_install(&open->file);
+}
+
+int32_t coil__sim_openat(struct coil__sim_op *op)
+{
+    int flags = (int)op->sqe.open_flags;
+    const char *path = path_at(op->sqe.addr);
+    if (*path == '\0')
+        return -ENOENT;
+    if (!coil__sim_file_has_room())
+        return -EMFILE;
+    if (is_directory(path))
+        return (flags & O_ACCMODE) != O_RDONLY ? -EISDIR : install(NULL, path, flags);
+    if ((flags & O_DIRECTORY) != 0)
+        return coil__sim_disk_find(path) != NULL ? -ENOTDIR : -ENOENT;
+    struct coil__sim_inode *inode;
+    int err = find_inode(path, flags, &inode);
+    return err < 0 ? err : install(inode, NULL, flags);
+}
+
+/* ---- the rest ---- */
+
+int32_t coil__sim_fsync(struct coil__sim_op *op)
+{
+    if (op->file->kind != &regular_kind)
+        return -EINVAL;
+    struct open_file *open = open_file_of(op->file);
+    if (open->inode == NULL) {
+        coil__sim_disk_sync_names(open->directory);
+        return 0;
+    }
+    bool fails = coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000);
+    coil__sim_disk_sync(open->inode, fails);
+    return fails ? -EIO : 0;
+}
+
+static void fill_statx(struct statx *out, const struct coil__sim_inode *inode)
+{
+    memset(out, 0, sizeof(*out));
+    out->stx_mask = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_INO | STATX_SIZE | STATX_BLOCKS;
+    out->stx_blksize = 4096;
+    out->stx_nlink = 1;
+    out->stx_mode = inode != NULL ? S_IFREG | 0644 : S_IFDIR | 0755;
+    if (inode == NULL)
+        return;
+    out->stx_ino = inode->number;
+    out->stx_size = inode->size;
+    out->stx_blocks = (inode->size + COIL__SIM_SECTOR - 1) / COIL__SIM_SECTOR;
+}
+
+int32_t coil__sim_statx(struct coil__sim_op *op)
+{
+    struct statx *out = (struct statx *)(uintptr_t)op->sqe.off;
+    const char *path = path_at(op->sqe.addr);
+    struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
+    if (*path == '\0') {
+        if ((op->sqe.statx_flags & AT_EMPTY_PATH) == 0)
+            return -ENOENT;
+        if (file == NULL || file->kind != &regular_kind)
+            return -EBADF;
+        fill_statx(out, open_file_of(file)->inode);
+        return 0;
+    }
+    const struct coil__sim_inode *inode = is_directory(path) ? NULL : coil__sim_disk_find(path);
+    if (inode == NULL && !is_directory(path))
+        return -ENOENT;
+    fill_statx(out, inode);
+    return 0;
+}
