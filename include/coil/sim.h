@@ -27,9 +27,9 @@
  * multishot operations that end; harsh, connections that are reset, aborted or time out, and
  * datagrams that are lost.
  *
- * Files are in memory, and begin empty. One of the machine's that a program opens is copied in; none
- * is ever changed. Faults: mild, short transfers; harsh, -EIO and -ENOSPC, and an fsync that fails,
- * after which what was written is not durable, however often it is repeated.
+ * Files are in memory, and begin empty. One of the machine's that a program opens is copied in;
+ * none is ever changed. Faults: mild, short transfers; harsh, -EIO and -ENOSPC, and an fsync that
+ * fails, after which what was written is not durable, however often it is repeated.
  *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in
@@ -59,11 +59,12 @@ bool coil_sim_running(void);
 void coil_sim_set_faults(enum coil_sim_faults faults);
 
 /*
- * Cuts the power, from a coroutine. Nothing is done any more from then on: what is in flight, and all
- * that begins later, ends with -ECANCELED, and all coroutines are cancelled, so that coil_run() soon
- * returns. The next simulation of this process finds the disk as the cut left it: of each file what
- * was synced; of each sector (512 bytes) that was written since, either that or what it was before;
- * and a file made since its directory was last synced may be missing. Outside nothing happens.
+ * Cuts the power, from a coroutine. Nothing is done any more from then on: what is in flight, and
+ * all that begins later, ends with -ECANCELED, and all coroutines are cancelled, so that coil_run()
+ * soon returns. The next simulation of this process finds the disk as the cut left it: of each file
+ * what was synced; of each sector (512 bytes) that was written since, either that or what it was
+ * before; and a file made since its directory was last synced may be missing. Outside nothing
+ * happens.
  */
 void coil_sim_crash(void);
 

@@ -302,8 +302,10 @@ void coil__sim_submit(struct coil__sim_ring *ring)
 
 void coil__sim_drop_ops(struct coil__sim_ring *ring)
 {
-    while (!coil__list_empty(&ring->ops)) { /* ends: each round takes one */
-        struct coil__sim_op *op = op_of_ring(ring->ops.next);
+    struct coil_link *next;
+    for (struct coil_link *link = ring->ops.next; link != &ring->ops; link = next) {
+        struct coil__sim_op *op = op_of_ring(link);
+        next = link->next;
         if (op->state == COIL__SIM_OP_PARKED)
             coil__list_remove(&op->of_file);
         else

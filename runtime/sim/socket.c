@@ -24,26 +24,44 @@ struct coil__sim_socket *coil__sim_socket_make(int domain, int type)
     return socket;
 }
 
-void coil__sim_free_parcel(struct coil__sim_parcel *parcel)
-{
-    parcel->to->pending -= parcel->len - parcel->taken;
-    coil__list_remove(&parcel->link);
-    free(parcel);
-}
-
 static struct coil__sim_parcel *parcel_of(struct coil_link *link)
 {
     return coil__container_of(link, struct coil__sim_parcel, link);
 }
 
+/* Of one whose list is not looked at any more. */
+static void discard(struct coil__sim_parcel *parcel)
+{
+    parcel->to->pending -= parcel->len - parcel->taken;
+    free(parcel);
+}
+
+void coil__sim_free_parcel(struct coil__sim_parcel *parcel)
+{
+    coil__list_remove(&parcel->link);
+    discard(parcel);
+}
+
+static void discard_arrived(struct coil__sim_socket *socket)
+{
+    struct coil_link *next;
+    for (struct coil_link *link = socket->arrived.next; link != &socket->arrived; link = next) {
+        next = link->next;
+        discard(parcel_of(link));
+    }
+    coil__list_init(&socket->arrived);
+}
+
 void coil__sim_socket_free(struct coil__sim_socket *socket)
 {
-    while (!coil__list_empty(&socket->on_the_way)) { /* ends: each round frees one */
-        coil__sim_unplan(&parcel_of(socket->on_the_way.next)->event);
-        coil__sim_free_parcel(parcel_of(socket->on_the_way.next));
+    struct coil_link *next;
+    for (struct coil_link *link = socket->on_the_way.next; link != &socket->on_the_way;
+         link = next) {
+        next = link->next;
+        coil__sim_unplan(&parcel_of(link)->event);
+        discard(parcel_of(link));
     }
-    while (!coil__list_empty(&socket->arrived))
-        coil__sim_free_parcel(parcel_of(socket->arrived.next));
+    discard_arrived(socket);
     if (coil__list_linked(&socket->bound))
         coil__list_remove(&socket->bound);
     free(socket);
@@ -53,8 +71,7 @@ static void lose_all(struct coil__sim_socket *socket)
 {
     socket->reset = true;
     socket->error = ECONNRESET;
-    while (!coil__list_empty(&socket->arrived))
-        coil__sim_free_parcel(parcel_of(socket->arrived.next));
+    discard_arrived(socket);
 }
 
 static void arrive(struct coil__sim_event *event)
