@@ -2,9 +2,10 @@
 /* Echoes every byte back: one listener per core, one coroutine per connection. */
 #include "server_options.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 static int echo(void *arg)
 {
@@ -23,7 +24,8 @@ static int echo(void *arg)
     return 0; /* A lost client is no failure of the server: do not cancel the others. */
 }
 
-/* Serves one core's listener, until it is cancelled. */
+/* Serves one core's listener, until coil_stop(); then its connections, until they end or the grace
+ * does. */
 static int serve(void *arg)
 {
     int listener = *(int *)arg;
@@ -37,22 +39,58 @@ static int serve(void *arg)
             coil_close(conn); /* No memory for one more: refuse it, serve the others. */
     }
     coil_acceptor_close(&acceptor);
-    return coil_scope_close(&connections, conn);
+    coil_close(listener); /* Who connects from here on is refused, not left waiting. */
+    return coil_scope_close(&connections, conn == -ESHUTDOWN ? 0 : conn);
 }
 
-static int serve_until_signal(const struct server_options *options, int listeners[])
+struct end {
+    struct coil_signals signals;
+    int64_t grace_ns;
+};
+
+/* The first signal ends the server gracefully, the next one at once. */
+static int end_on_signals(void *arg)
+{
+    struct end *end = arg;
+    for (int64_t grace_ns = end->grace_ns;; grace_ns = 0) { /* ends when it is cancelled */
+        int signal = coil_signal_wait(&end->signals);
+        if (signal < 0)
+            return signal;
+        coil_stop(grace_ns);
+    }
+}
+
+/* Takes the listeners over, one for each core. */
+static int serve_on_all_cores(const struct server_options *options, int listeners[])
 {
     COIL_SCOPE(cores, COIL_FOREVER);
     int err = 0;
-    for (unsigned core = 0; core < coil_core_count() && err >= 0; core++)
-        err = coil_spawn_on(&cores, core, serve, &listeners[core]);
-    if (err >= 0) {
-        struct signalfd_siginfo signal;
-        server_options_announce(&options->address);
-        err = (int)coil_read(options->stop_signals, &signal, sizeof(signal));
-        coil_scope_cancel(&cores);
+    for (unsigned core = 0; core < coil_core_count(); core++) {
+        if (err >= 0)
+            err = coil_spawn_on(&cores, core, serve, &listeners[core]);
+        if (err < 0)
+            coil_close(listeners[core]);
     }
+    if (err >= 0)
+        server_options_announce(&options->address);
     return coil_scope_close(&cores, err);
+}
+
+/* Serves until a signal ends it. */
+static int serve_until_signal(const struct server_options *options, int listeners[])
+{
+    struct end end = {.grace_ns = options->grace_ns};
+    int err = coil_signals_open(&end.signals, COIL_SIGNAL(SIGTERM) | COIL_SIGNAL(SIGINT));
+    if (err < 0)
+        return err;
+    COIL_SCOPE(beside, COIL_FOREVER);
+    err = coil_spawn(&beside, end_on_signals, &end);
+    if (err >= 0)
+        err = serve_on_all_cores(options, listeners);
+    coil_scope_cancel(&beside);
+    err = coil_scope_close(&beside, err);
+    coil_signals_close(&end.signals);
+    return err == -ECANCELED && coil_stopping() ? 0 : err; /* The grace is over: so be it. */
 }
 
 /* One listener for each core, all on the same port: the kernel spreads connections over them. */
@@ -70,7 +108,7 @@ static int run(void *arg)
             err = coil_getsockname(err, address, &len); /* which port 0 has become */
     }
     if (err >= 0)
-        err = serve_until_signal(options, listeners);
+        return serve_until_signal(options, listeners);
     while (count > 0)
         coil_close(listeners[--count]);
     return err;

@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 static void help(const char *program, const char *purpose)
 {
@@ -19,8 +17,10 @@ static void help(const char *program, const char *purpose)
            "  --host ADDRESS  IPv4 address to listen on (127.0.0.1)\n"
            "  --cores N       threads, each with a loop of its own (one per CPU)\n"
            "  --cpus LIST     CPUs to pin them to, like 0,2-5 (those it may run on)\n"
+           "  --grace MSEC    for connections to end once it was told to (1000)\n"
            "  --help          this text\n\n"
-           "Prints `listening on ADDRESS:PORT` once it accepts. SIGTERM and SIGINT end it.\n"
+           "Prints `listening on ADDRESS:PORT` once it accepts. SIGTERM or SIGINT ends it,\n"
+           "gracefully; another one ends it at once.\n"
            "The environment can set more, like COIL_SPIN_NS: see coil/runtime.h.\n",
            program, purpose);
     exit(0);
@@ -85,36 +85,24 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Before any thread starts, so that all of them have the signals blocked. */
-static int block_stop_signals(const char *program)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    int fd = -1;
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) == 0)
-        fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    if (fd < 0) {
-        perror(program);
-        exit(1);
-    }
-    return fd;
-}
-
 void server_options_parse(struct server_options *options, int argc, char **argv,
                           const char *purpose)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},  {"host", required_argument, NULL, 'a'},
-        {"cores", required_argument, NULL, 'n'}, {"cpus", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},
+        {"host", required_argument, NULL, 'a'},
+        {"cores", required_argument, NULL, 'n'},
+        {"cpus", required_argument, NULL, 'c'},
+        {"grace", required_argument, NULL, 'g'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     argv[0] = program_invocation_short_name; /* for getopt_long()'s messages as well */
     *options = (struct server_options){
         .address = {.sin_family = AF_INET,
                     .sin_port = htons(7000),
                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+        .grace_ns = COIL_SEC,
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -133,6 +121,9 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
                 refuse(argv[0], "cpus", optarg, "a list of CPUs to run on, like 0,2-5");
             options->coil.cpus = optarg;
             break;
+        case 'g':
+            options->grace_ns = number(argv[0], "grace", optarg, 0, 1000000) * COIL_MSEC;
+            break;
         case 'h':
             help(argv[0], purpose);
             break;
@@ -145,7 +136,6 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
         exit(2);
     }
     raise_descriptor_limit();
-    options->stop_signals = block_stop_signals(argv[0]);
 }
 
 void server_options_announce(const struct sockaddr_in *address)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options that every example that serves takes, and how it ends. */
+/* The options that every example that serves takes. */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
@@ -12,11 +12,11 @@ enum { SERVER_CORES_MAX = 1024 };
 struct server_options {
     struct coil_options coil;
     struct sockaddr_in address;
-    int stop_signals; /* a signalfd for SIGTERM and SIGINT, which are blocked */
+    int64_t grace_ns; /* for connections to end, once the server was told to */
 };
 
-/* Reads --host, --port, --cores and --cpus, and prepares for SIGTERM and SIGINT. Ends the program
- * for --help (status 0) and for a wrong option (one line, status 2). `purpose` is for --help. */
+/* Reads --host, --port, --cores, --cpus and --grace. Ends the program for --help (status 0) and for
+ * a wrong option (one line, status 2). `purpose` is for --help. */
 void server_options_parse(struct server_options *options, int argc, char **argv,
                           const char *purpose);
 

@@ -20,6 +20,7 @@
 #include <coil/scope.h>
 #include <coil/signal.h>
 #include <coil/sim.h>
+#include <coil/stop.h>
 #include <coil/sync.h>
 #include <coil/time.h>
 #include <coil/topology.h>

@@ -104,6 +104,7 @@ struct coil_crossing {
 /* private: an entry of the ring */
 struct coil_entry {
     struct coil_link cancelling; /* those in flight that were asked to stop */
+    struct coil_link accepting;  /* those in flight that take connections */
     /* what a poll waits for */
     int32_t fd;
     uint32_t closes; /* of the number, when it began */

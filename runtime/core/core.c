@@ -72,6 +72,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     core->give_up.deliver = give_up_deliver;
     core->trim.expire = trim_expire;
     coil__signals_init(&core->signals);
+    coil__ending_init(&core->ending);
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
     int err = coil__sched_open(&core->sched, run->options->stack_size);
@@ -98,6 +99,7 @@ close_sched:
 void coil__core_close(struct coil__core *core)
 {
     disarm_trim(core);
+    coil__ending_close(&core->ending);
     coil__buffers_close(core);
     coil__ring_close(&core->ring);
     coil__closes_close(&core->closes);

@@ -4,6 +4,7 @@
 #define COIL_CORE_CORE_H
 
 #include "core/closes.h"
+#include "core/ending.h"
 #include "core/mailbox.h"
 #include "core/signals.h"
 #include "core/spin.h"
@@ -46,6 +47,7 @@ struct coil__core {
     struct coil__message stop;    /* makes it stopping */
     struct coil__message finish;  /* makes it finished */
     struct coil__message give_up; /* cancels the root: all cores wait for each other */
+    struct coil__ending ending;   /* what coil_stop() brought */
     struct coil__signals signals; /* that coroutines of this core wait for */
     struct coil__run *run;
     struct coil__timers timers;
@@ -64,6 +66,7 @@ struct coil__run {
     uint32_t ended;            /* cores without a task left, after the stop */
     uint32_t number;           /* of this run, by which the gate knows it (core/mailbox.h) */
     bool attached;             /* core 0 is the thread that called */
+    int64_t grace_end;         /* when coil_stop() cancels what is left (core/mailbox.h) */
     bool deadlocked;           /* all cores waited for each other, and gave up */
     uint32_t queue_count;      /* work queues that were created, with the default queue */
     struct coil__queue_terms queues[COIL_QUEUES];

@@ -83,6 +83,33 @@ uint32_t coil__step_now(const uint32_t *step)
     return __atomic_load_n(step, __ATOMIC_RELAXED);
 }
 
+bool coil__flag_raise(uint32_t *flag)
+{
+    /* Release, also when it is up; pairs with the acquire in coil__flag_lower(). */
+    return __atomic_exchange_n(flag, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+void coil__flag_lower(uint32_t *flag)
+{
+    /* Acquire; pairs with the release of whoever raised it last. */
+    __atomic_exchange_n(flag, 0, __ATOMIC_ACQ_REL);
+}
+
+void coil__instant_lower(int64_t *instant, int64_t to)
+{
+    int64_t now = __atomic_load_n(instant, __ATOMIC_RELAXED);
+    /* Relaxed: a message, or a flag, brings it to who reads it. */
+    while (to < now && !__atomic_compare_exchange_n(instant, &now, to, true, __ATOMIC_RELAXED,
+                                                    __ATOMIC_RELAXED)) {
+        /* ends: it only becomes earlier */
+    }
+}
+
+int64_t coil__instant_now(const int64_t *instant)
+{
+    return __atomic_load_n(instant, __ATOMIC_RELAXED);
+}
+
 /* One more or one fewer is quiet; the upper part counts the steps. */
 static const uint64_t one_joins = (UINT64_C(1) << 16) + 1;
 static const uint64_t one_leaves = (UINT64_C(1) << 16) - 1;

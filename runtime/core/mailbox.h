@@ -90,6 +90,15 @@ void coil__gate_leave(void);
 /* In a child of fork(): shuts it, and forgets who was inside. Returns whether it was open. */
 bool coil__gate_after_fork(void);
 
+/* Raises a flag that cores share; false when it was up already. Whoever lowers it afterwards sees
+ * what was done before, in either case. */
+bool coil__flag_raise(uint32_t *flag);
+void coil__flag_lower(uint32_t *flag);
+
+/* Brings an instant that cores share forward, if that is earlier. */
+void coil__instant_lower(int64_t *instant, int64_t to);
+int64_t coil__instant_now(const int64_t *instant);
+
 /* Moves a step that two cores share from `from` to `to`; false when the other one was faster. */
 bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to);
 uint32_t coil__step_now(const uint32_t *step);

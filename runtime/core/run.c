@@ -74,7 +74,8 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
                                 .fn = fn,
                                 .arg = arg,
                                 .number = coil__gate_open(),
-                                .attached = attached};
+                                .attached = attached,
+                                .grace_end = COIL_FOREVER};
         coil__queues_init(&run);
         result = run_cores(&run);
         coil__gate_close();

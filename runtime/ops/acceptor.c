@@ -4,6 +4,7 @@
 #include "ops/op.h"
 
 #include <coil/net.h>
+#include <coil/stop.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ static void accept_event(struct coil_future *future, int32_t result, uint32_t fl
         acceptor->pause_ns = 0;
     }
     if ((flags & IORING_CQE_F_MORE) == 0) {
+        coil__ending_leave(future);
         bool is_our_stop = result == -ECANCELED && future->state == COIL__FUTURE_CANCELLING;
         coil__future_complete(future, is_our_stop ? 0 : result);
         return;
@@ -64,7 +66,7 @@ static const struct coil_future_kind acceptor_kind = {
 
 static void arm(struct coil_acceptor *acceptor)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(&acceptor->future, &acceptor_kind);
+    struct io_uring_sqe *sqe = coil__op_begin_accept(&acceptor->future, &acceptor_kind);
     if (sqe == NULL)
         return;
     io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL, acceptor->flags | SOCK_CLOEXEC);
@@ -137,6 +139,8 @@ int coil_acceptor_next(struct coil_acceptor *acceptor)
         if (!coil__future_busy(&acceptor->future)) {
             if (coil__op_closes(acceptor->fd) != acceptor->closes)
                 return -ECANCELED; /* the number may be another listener's by now */
+            if (coil_stopping())
+                return -ESHUTDOWN;
             arm(acceptor);
             coil__origins_attribute(&task->origins, &acceptor->future, __builtin_return_address(0));
         }

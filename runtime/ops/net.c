@@ -6,8 +6,6 @@
 
 static const struct coil_future_kind socket_kind = {
     .name = "socket", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
-static const struct coil_future_kind accept_kind = {
-    .name = "accept", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
 static const struct coil_future_kind bind_kind = {.name = "bind", .cancel = coil__op_cancel};
 static const struct coil_future_kind listen_kind = {.name = "listen", .cancel = coil__op_cancel};
 static const struct coil_future_kind connect_kind = {.name = "connect", .cancel = coil__op_cancel};
@@ -84,14 +82,25 @@ int coil_listen(int fd, int backlog)
     return (int)coil__await(&future);
 }
 
+static void accept_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags; /* it is the only one */
+    coil__future_complete(future, coil__op_accept_result(future, result));
+}
+
+static const struct coil_future_kind accept_kind = {.name = "accept",
+                                                    .cancel = coil__op_cancel,
+                                                    .event = accept_event,
+                                                    .discard = coil__op_discard_fd};
+
 void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
                        socklen_t *addrlen, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &accept_kind);
+    struct io_uring_sqe *sqe = coil__op_begin_accept(future, &accept_kind);
     if (sqe == NULL)
         return;
     io_uring_prep_accept(sqe, fd, addr, addrlen, flags | SOCK_CLOEXEC);
-    coil__op_fire(sqe, future);
+    coil__op_fire_events(sqe, future);
 }
 
 int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)

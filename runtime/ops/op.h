@@ -6,6 +6,7 @@
 #include "core/core.h"
 
 #include <coil/fd.h>
+#include <errno.h>
 
 /* The kernel moves no more in one operation, whatever is asked. */
 enum { COIL__LENGTH_MAX = 0x7ffff000 };
@@ -26,6 +27,35 @@ static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
 static inline uint32_t coil__op_closes(int fd)
 {
     return *coil__closes_at(&coil__core_here->closes, fd);
+}
+
+/* An entry for `future` that takes connections; NULL when it is done with -ECANCELED, as ever, or
+ * with -ESHUTDOWN since coil_stop() was called. */
+static inline __attribute__((always_inline)) struct io_uring_sqe *
+coil__op_begin_accept(struct coil_future *future, const struct coil_future_kind *kind)
+{
+    (void)coil__self(); /* outside of a coroutine there may be no core either */
+    struct coil__ending *ending = &coil__core_here->ending;
+    if (__builtin_expect(ending->phase != ENDING_SERVING, 0)) {
+        if (coil__future_begin(future, kind))
+            coil__future_complete(future, -ESHUTDOWN);
+        return NULL;
+    }
+    struct io_uring_sqe *sqe = coil__op_begin(future, kind);
+    if (sqe != NULL)
+        coil__ending_join(ending, future);
+    return sqe;
+}
+
+/* What the end of such an operation means: it was coil_stop() that ended it, unless it was the
+ * scope of who waits. */
+static inline int64_t coil__op_accept_result(struct coil_future *future, int32_t result)
+{
+    coil__ending_leave(future);
+    bool is_wanted = future->waiter == NULL || !future->waiter->cancelled;
+    bool is_stop = coil__core_here->ending.phase != ENDING_SERVING;
+    int64_t meant = coil__op_result(future, result);
+    return meant == -ECANCELED && is_stop && is_wanted ? -ESHUTDOWN : meant;
 }
 
 /* Closes a descriptor that was made for somebody who no longer wants it. */

@@ -4,11 +4,14 @@
 #include "examples/program.h"
 
 #include <arpa/inet.h>
+#include <atomic>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
+#include <random>
 #include <sched.h>
 #include <sys/socket.h>
 #include <thread>
@@ -21,8 +24,9 @@ namespace {
 /* A server that is expected to end well when it is told to. */
 class EchoServer : public testing::Test {
 protected:
-    void serve(const std::vector<std::string> &options = {})
+    void serve(std::vector<std::string> options = {})
     {
+        options.insert(options.begin(), {"--grace", "100"}); /* a later one wins */
         server_ = std::make_unique<Server>("echo_server", options);
         ASSERT_NE(0, server_->port());
     }
@@ -90,6 +94,76 @@ void reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     close(fd);
 }
+
+/* Threads that connect, send some requests and wait for each reply, again and again. */
+class Load {
+public:
+    Load(uint16_t port, unsigned thread_count, unsigned requests)
+    {
+        for (unsigned i = 0; i < thread_count; i++)
+            threads_.emplace_back([=] { work(port, requests, i); });
+    }
+    ~Load() { stop(); }
+    Load(const Load &) = delete;
+    Load &operator=(const Load &) = delete;
+
+    void wait_for_replies(unsigned count) const
+    {
+        auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(patience());
+        while (replies < count && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        EXPECT_GE(replies, count);
+    }
+    void stop()
+    {
+        for (std::thread &thread : threads_)
+            thread.join();
+        threads_.clear();
+    }
+
+    std::atomic<unsigned> replies{0};
+    std::atomic<unsigned> served{0};    /* connections with all of their replies */
+    std::atomic<unsigned> not_taken{0}; /* those that ended before their first one */
+    std::atomic<unsigned> cut_off{0};   /* those that ended after it, and so had been accepted */
+
+private:
+    /* Until a connection is refused, or does not get what it asked for. */
+    void work(uint16_t port, unsigned requests, unsigned seed)
+    {
+        std::minstd_rand random(seed + 1);
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        for (bool goes_on = true; goes_on;) {
+            int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            goes_on = connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0;
+            unsigned done = 0;
+            while (goes_on && done < requests && ask(fd, random))
+                done++;
+            if (goes_on)
+                (done == requests ? served : done == 0 ? not_taken : cut_off)++;
+            goes_on = goes_on && done == requests;
+            close(fd);
+        }
+    }
+    bool ask(int fd, std::minstd_rand &random)
+    {
+        std::string request(1 + random() % 3000, char('a' + random() % 26)), reply;
+        char piece[4096];
+        if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size()))
+            return false;
+        for (ssize_t n; reply.size() < request.size();) {
+            if ((n = recv(fd, piece, sizeof(piece), 0)) <= 0)
+                return false;
+            reply.append(piece, size_t(n));
+        }
+        replies++;
+        return reply == request;
+    }
+
+    std::vector<std::thread> threads_;
+};
 
 } // namespace
 
@@ -234,6 +308,49 @@ TEST_F(EchoServer, EndsOnSigintUnderLoad)
     EchoClients clients(server_->port(), 500, 1024 * 1024, 10);
     EXPECT_EQ("", clients.run(8 * 1024 * 1024));
     expect_end(SIGINT);
+}
+
+/* Each connection that was accepted gets all of its replies, then no more is accepted. */
+TEST_F(EchoServer, DropsNoRequestWhenItIsToldToEnd)
+{
+    for (unsigned seed = 0; seed < 3; seed++) {
+        serve({"--cores", "2", "--grace", "600000"});
+        ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
+        Load load(server_->port(), 6, 50);
+        load.wait_for_replies(100 + 37 * seed);
+        expect_end(SIGTERM);
+        load.stop();
+        EXPECT_EQ(0u, load.cut_off);
+        EXPECT_GT(load.served, 0u);
+        printf("served %u, not taken %u\n", load.served.load(), load.not_taken.load());
+    }
+}
+
+TEST_F(EchoServer, EndsWithItsGraceThoughClientsGoOn)
+{
+    serve({"--cores", "2", "--grace", "200"});
+    ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
+    Load load(server_->port(), 6, UINT_MAX);
+    load.wait_for_replies(100);
+    auto begin = std::chrono::steady_clock::now();
+    expect_end(SIGTERM);
+    auto span = std::chrono::steady_clock::now() - begin;
+    load.stop();
+    EXPECT_GT(load.cut_off, 0u) << "nobody went on";
+    EXPECT_GE(span, std::chrono::milliseconds(200));
+    printf("ended %lld ms after the signal, with a grace of 200 ms\n",
+           (long long)std::chrono::duration_cast<std::chrono::milliseconds>(span).count());
+}
+
+TEST_F(EchoServer, EndsAtOnceAtTheSecondSignal)
+{
+    serve({"--cores", "2", "--grace", "600000"});
+    ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
+    int idle = connect_to(server_->port());
+    server_->signal(SIGINT);
+    EXPECT_TRUE(wait_for_listeners(server_->port(), 0)) << "it goes on accepting";
+    expect_end(SIGTERM);
+    close(idle);
 }
 
 TEST_F(EchoServer, ServesTheSamePortAgainAtOnce)

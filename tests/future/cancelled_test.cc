@@ -177,6 +177,7 @@ const Table &operations()
                  nullptr, [](void *) { return ssize_t(0); }, nullptr);
          }},
         {"coil_signal_wait", [](World &w) { return coil_signal_wait(&w.signals); }},
+        {"coil_stop_wait", [](World &) { return coil_stop_wait(); }},
     };
     return table;
 }
