@@ -9,6 +9,7 @@
 #include <coil/file.h>
 #include <coil/future.h>
 #include <coil/gen.h>
+#include <coil/listener.h>
 #include <coil/local.h>
 #include <coil/net.h>
 #include <coil/offload.h>

@@ -50,6 +50,7 @@ const tidy::Exceptions kHeap = {
     {"runtime/sim/regular.c", "open files of the simulated disk"},
     {"runtime/sim/op.c", "the operations of a simulated kernel, in chunks"},
     {"runtime/coro/stack.c", "the descriptions of chunks of stacks"},
+    {"runtime/serve/listener.c", "what each core has of a listener"},
     {"runtime/ops/acceptor.c", "connections accepted ahead: 256 at most, and few ever have any"},
 };
 

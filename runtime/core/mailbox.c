@@ -72,6 +72,21 @@ uint32_t coil__count_raise(uint32_t *count)
     return __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
 }
 
+void coil__count_lower(uint32_t *count)
+{
+    __atomic_sub_fetch(count, 1, __ATOMIC_SEQ_CST);
+}
+
+void coil__count_mark(uint32_t *count, uint32_t bits)
+{
+    __atomic_or_fetch(count, bits, __ATOMIC_SEQ_CST);
+}
+
+uint32_t coil__count_read(const uint32_t *count)
+{
+    return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
 bool coil__step_try(uint32_t *step, uint32_t from, uint32_t to)
 {
     return __atomic_compare_exchange_n(step, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);

@@ -51,6 +51,11 @@ void coil__mailbox_awake(struct coil__mailbox *mailbox);
 /* Raises a count that cores share; what they did before is done for who sees the new value. */
 uint32_t coil__count_raise(uint32_t *count);
 
+/* The same the other way / sets bits of it / without a promise about anything else. */
+void coil__count_lower(uint32_t *count);
+void coil__count_mark(uint32_t *count, uint32_t bits);
+uint32_t coil__count_read(const uint32_t *count);
+
 /*
  * The cores that are quiet: those that sleep, and that only a message could wake. The last one to
  * join sees all of them (core/deadlock.c). The value changes with every step, so that one value

@@ -254,6 +254,76 @@ public:
     }
 };
 
+class OpeningListener : public Operation {
+public:
+    OpeningListener()
+    {
+        has_future = false;
+        has_peer = false;
+    }
+
+    ssize_t call() override
+    {
+        sockaddr_in addr = loopback();
+        return coil_listener_open(&listener_, as_sockaddr(addr), sizeof(addr), 5,
+                                  COIL_BALANCE_KERNEL);
+    }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result == 0 || result == -ECANCELED);
+        coil_listener_destroy(&listener_);
+    }
+
+private:
+    coil_listener listener_ = {};
+};
+
+/* The only core that has not left, so that all connections are its own. */
+class Serving : public Operation {
+public:
+    Serving()
+    {
+        has_future = false;
+        sockaddr_in addr = loopback();
+        socklen_t len = sizeof(addr_);
+        EXPECT_EQ(0, coil_listener_open(&listener_, as_sockaddr(addr), sizeof(addr), 50,
+                                        COIL_BALANCE_LEAST));
+        EXPECT_EQ(0, coil_listener_address(&listener_, reinterpret_cast<sockaddr *>(&addr_), &len));
+        EXPECT_EQ(0, call_body_on_one([this] { coil_listener_leave(&listener_); }));
+    }
+    ~Serving() override
+    {
+        coil_listener_leave(&listener_);
+        coil_listener_destroy(&listener_);
+    }
+
+    ssize_t call() override { return coil_listener_next(&listener_); }
+    void complete() override { peer_ = connect_to(addr_); }
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result >= 0 || result == -ECANCELED);
+        Fd conn(int(result >= 0 ? result : coil_listener_next(&listener_)));
+        ASSERT_GE(conn, 0) << "a connection was lost";
+        coil_listener_done(&listener_);
+        ASSERT_EQ(0u, coil_listener_load(&listener_, 0));
+        peer_.reset(-1);
+    }
+
+private:
+    template <class Function> static int call_body_on_one(Function function)
+    {
+        return coil_test::call(1, [&] {
+            function();
+            return 0;
+        });
+    }
+
+    coil_listener listener_ = {};
+    sockaddr_in addr_ = {};
+    Fd peer_;
+};
+
 class Shutting : public Operation {
 public:
     Shutting() { has_peer = false; }
@@ -309,6 +379,8 @@ const CancelRow kRows[] = {
     {"coil_bind", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Binding>},
     {"coil_listen", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Listening>},
     {"coil_tcp_listen", REFUSED, STOPPED, EITHER, HAPPENED, "", make<TcpListening>},
+    {"coil_listener_open", REFUSED, STOPPED, EITHER, HAPPENED, "", make<OpeningListener>},
+    {"coil_listener_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Serving>},
     {"coil_shutdown", REFUSED, EITHER, EITHER, HAPPENED, "", make<Shutting>},
     {"coil_close", HAPPENED, HAPPENED, HAPPENED, HAPPENED, kCleanup, make<Closing>},
 };

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Listeners that all cores serve: who gets a connection, and that none is lost. */
+#include "ops/sockets.h"
+#include "support/running.h"
+
+#include <atomic>
+#include <cerrno>
+#include <vector>
+
+using namespace coil_test;
+
+namespace {
+
+/* A listener, and a coroutine of each core that keeps the connections it gets. */
+struct Service {
+    coil_listener listener = {};
+    sockaddr_in addr = {};
+    std::vector<std::vector<int>> conns; /* by core, who alone touches its own */
+    std::atomic<int> total{0};
+    std::vector<int> ends; /* what ended each core's loop */
+
+    explicit Service(coil_balance balance) : conns(coil_core_count()), ends(coil_core_count(), 1)
+    {
+        sockaddr_in any = loopback();
+        socklen_t len = sizeof(addr);
+        EXPECT_EQ(0, coil_listener_open(&listener, as_sockaddr(any), sizeof(any), 500, balance));
+        EXPECT_EQ(0, coil_listener_address(&listener, reinterpret_cast<sockaddr *>(&addr), &len));
+    }
+    ~Service() { coil_listener_destroy(&listener); }
+
+    int serve(int most = 1 << 30)
+    {
+        std::vector<int> &mine = conns[coil_core_self()];
+        int conn = 0;
+        while (int(mine.size()) < most && (conn = coil_listener_next(&listener)) >= 0) {
+            mine.push_back(conn);
+            total++;
+        }
+        coil_listener_leave(&listener);
+        ends[coil_core_self()] = conn;
+        return 0;
+    }
+
+    void end_one(unsigned core)
+    {
+        EXPECT_EQ(0, call(core, [=] {
+                      EXPECT_EQ(0, coil_close(conns[core].back()));
+                      conns[core].pop_back();
+                      coil_listener_done(&listener);
+                      return 0;
+                  }));
+    }
+
+    void close_all()
+    {
+        for (unsigned core = 0; core < coil_core_count(); core++) {
+            for (int conn : conns[core])
+                EXPECT_EQ(0, coil_close(conn));
+        }
+    }
+};
+
+void start(Service &service, Children &children, coil_scope &scope)
+{
+    for (unsigned core = 0; core < coil_core_count(); core++)
+        EXPECT_EQ(0, children.spawn_on(scope, core, [&] { return service.serve(); }));
+}
+
+TEST(Listener, ServesEachConnectionOnce)
+{
+    for (coil_balance balance : {COIL_BALANCE_KERNEL, COIL_BALANCE_LEAST}) {
+        int descriptors = open_descriptors();
+        run(
+            [=] {
+                constexpr int kConnections = 60;
+                Service service(balance);
+                Children children;
+                COIL_SCOPE(scope, COIL_FOREVER);
+                start(service, children, scope);
+                std::vector<Fd> clients;
+                for (int i = 0; i < kConnections; i++)
+                    clients.push_back(connect_to(service.addr));
+                wait_until([&] { return service.total == kConnections; });
+                unsigned loads = 0;
+                for (unsigned core = 0; core < 3; core++)
+                    loads += coil_listener_load(&service.listener, core);
+                EXPECT_EQ(unsigned(kConnections), loads);
+                coil_scope_cancel(&scope);
+                EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                service.close_all();
+                return 0;
+            },
+            cores(3));
+        EXPECT_EQ(descriptors, open_descriptors());
+    }
+}
+
+TEST(Listener, WithLeastHandsConnectionsToTheCoreThatHasTheFewest)
+{
+    run(
+        [] {
+            Service service(COIL_BALANCE_LEAST);
+            auto load = [&](unsigned core) { return coil_listener_load(&service.listener, core); };
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            start(service, children, scope);
+            std::vector<Fd> clients;
+            auto connect = [&](int count) {
+                for (int i = 0, before = service.total; i < count; i++) {
+                    clients.push_back(connect_to(service.addr));
+                    wait_until([&] { return service.total == before + i + 1; });
+                }
+            };
+            connect(30);
+            for (unsigned core = 0; core < 3; core++)
+                EXPECT_EQ(10u, load(core));
+            for (int i = 0; i < 4; i++)
+                service.end_one(2);
+            EXPECT_EQ(6u, load(2));
+            connect(4);
+            EXPECT_EQ(10u, load(2)) << "all four were the emptiest core's";
+            coil_scope_cancel(&scope);
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            service.close_all();
+            return 0;
+        },
+        cores(3));
+}
+
+/* The others take what they were given, and then hear that nothing more will come. */
+TEST(Listener, WithLeastEndsEverywhereWhenTheAcceptingCoreLeaves)
+{
+    run(
+        [] {
+            Service service(COIL_BALANCE_LEAST);
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            for (unsigned core = 0; core < 3; core++)
+                EXPECT_EQ(0, children.spawn_on(scope, core, [&, core] {
+                    return service.serve(core == 0 ? 1 : 1 << 30);
+                }));
+            std::vector<Fd> clients;
+            for (int i = 0; i < 3; i++)
+                clients.push_back(connect_to(service.addr));
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            EXPECT_EQ(3, service.total);
+            EXPECT_EQ(-EPIPE, service.ends[1]);
+            EXPECT_EQ(-EPIPE, service.ends[2]);
+            EXPECT_EQ(-EPIPE, coil_listener_next(&service.listener));
+            service.close_all();
+            return 0;
+        },
+        cores(3));
+}
+
+/* Connections come while cores leave one after the other: each is served, or closed. */
+TEST(Listener, LosesNoConnectionWhenCoresLeave)
+{
+    int descriptors = open_descriptors();
+    for (int round = 0; round < rounds(20); round++) {
+        run(
+            [=] {
+                Service service(COIL_BALANCE_LEAST);
+                Children children;
+                COIL_SCOPE(scope, COIL_FOREVER);
+                for (unsigned core = 0; core < 3; core++)
+                    EXPECT_EQ(0, children.spawn_on(scope, core, [&, core] {
+                        return service.serve(core == 0 ? 1 << 30 : int(core) + round % 3);
+                    }));
+                std::vector<Fd> clients;
+                for (int i = 0; i < 20; i++)
+                    clients.push_back(connect_to(service.addr));
+                /* Those that were handed to a core that left are closed: their clients see it. */
+                wait_until([&] {
+                    int closed = 0;
+                    for (const Fd &client : clients)
+                        closed += holds(client, POLLIN);
+                    return service.total + closed == 20;
+                });
+                coil_scope_cancel(&scope);
+                EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                service.close_all();
+                return 0;
+            },
+            cores(3));
+    }
+    EXPECT_EQ(descriptors, open_descriptors());
+}
+
+TEST(Listener, OnAnAddressInUseLeavesNothingBehind)
+{
+    run(
+        [] {
+            int descriptors = open_descriptors();
+            sockaddr_in addr = {};
+            addr.sin_family = AF_INET;
+            addr.sin_addr.s_addr = htonl(0x08080808); /* not ours */
+            coil_listener listener;
+            EXPECT_EQ(-EADDRNOTAVAIL, coil_listener_open(&listener, as_sockaddr(addr), sizeof(addr),
+                                                         5, COIL_BALANCE_KERNEL));
+            EXPECT_EQ(descriptors, open_descriptors());
+            coil_listener_destroy(&listener);
+            return 0;
+        },
+        cores(2));
+}
+
+} // namespace
