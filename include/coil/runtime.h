@@ -22,8 +22,9 @@ struct coil_options {
     const char *cpus;        /* COIL_CPUS: where to pin them, like "0,2-5" (the same CPUs) */
     unsigned hyperthreads;   /* COIL_HYPERTHREADS: of each physical core that are used, if no CPUs
                               * are given (all) */
-    const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring, and
-                              * "sim:SEED" simulates it (coil/sim.h) ("kernel") */
+    const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring, "poll"
+                              * does the same with epoll and threads, and "sim:SEED" simulates it
+                              * (coil/sim.h) ("kernel"; where that is refused, "poll") */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
     size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
                               * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
@@ -53,9 +54,13 @@ struct coil_options {
  *
  * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
  * process; -EDEADLK when all coroutines waited for each other (below); and when a core could not be
- * set up, the reason with a message to the log that names the cause and the remedy: -EPERM or
- * -ENOSYS (io_uring is forbidden here, or missing), -ENOMEM (memory, or RLIMIT_MEMLOCK), -EMFILE
- * (descriptors).
+ * set up, the reason with a message to the log that names the cause and the remedy: -EMFILE
+ * (descriptors), -ENOMEM, and, if coil_options.ring or COIL_RING says "kernel", -EPERM or -ENOSYS
+ * (io_uring is forbidden here, or missing).
+ *
+ * Where io_uring is refused and nobody has said "kernel", the run goes by "poll": the same results,
+ * fewer operations a second. One line of the log says so, why, and what would help; there is also
+ * one when "poll" was asked for.
  *
  * When no core has anything to run, in flight, or to wake up for, and nobody waits for a promise,
  * nothing will ever happen again. Then the log gets a line for each coroutine: its name and who
@@ -77,7 +82,8 @@ COIL_MUST_CHECK int coil_run_attached(const struct coil_options *options, coil_f
 unsigned coil_core_count(void);
 unsigned coil_core_self(void);
 
-/* What executes this run's operations: "kernel" is io_uring. Inside coil_run() only. */
+/* What executes this run's operations: "kernel", which is io_uring, "poll" or "sim". Inside
+ * coil_run() only. */
 const char *coil_ring_name(void);
 
 /*

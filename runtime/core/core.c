@@ -83,6 +83,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     if (err < 0)
         goto close_sched;
     err = coil__ring_open(&core->ring, run->ring.driver, ring);
+    core->refused = err < 0;
     if (err < 0)
         goto close_closes;
     coil__timers_here = &core->timers;
@@ -189,7 +190,8 @@ static void wait_for_events(struct coil__core *core)
     arm_trim(core);
     coil_time deadline = coil__timers_next(&core->timers);
     int64_t span = coil__spin_span(&core->spin);
-    if (span > 0 && core->ring.flags_tell && look_out(core, span, deadline))
+    bool can_look_out = core->ring.flags_tell || core->ring.can_look_out;
+    if (span > 0 && can_look_out && look_out(core, span, deadline))
         return;
     if (!coil__mailbox_sleep(&core->mailbox))
         return;

@@ -34,6 +34,10 @@ static int run_cores(struct coil__run *run)
         bool ignored = ignore_sigpipe(&sigpipe);
         coil__pools_open(&run->placement->topology.allowed, run->options->blocking_threads);
         err = coil__workers_run(run);
+        if (run->refused && run->ring.instead != NULL && coil__ring_is_refusal(err)) {
+            run->ring = (struct coil__ring_choice){.driver = run->ring.instead, .parameter = ""};
+            err = coil__workers_run(run);
+        }
         coil__pools_close();
         coil__signals_restore();
         if (ignored)
@@ -77,6 +81,7 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
                                 .attached = attached,
                                 .grace_end = COIL_FOREVER};
         coil__queues_init(&run);
+        coil__ring_choice_say(&ring);
         result = run_cores(&run);
         coil__gate_close();
     }

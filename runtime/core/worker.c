@@ -33,6 +33,7 @@ struct worker {
     struct crew *crew;
     unsigned id;
     struct coil__place place;
+    bool refused; /* its ring could not be opened */
     pthread_t thread;
 };
 
@@ -123,13 +124,14 @@ static void start_first(struct coil__core *core)
 }
 
 /* A core of this thread's, from memory that this thread is the first to touch. */
-static int open_core(const struct worker *worker, struct coil__core **core)
+static int open_core(struct worker *worker, struct coil__core **core)
 {
     struct coil__run *run = worker->crew->run;
     const cpu_set_t *allowed = &run->placement->topology.allowed;
     const struct coil__ring_options ring = {
         .entries = run->options->ring_entries,
         .parameter = run->ring.parameter,
+        .instead = run->ring.instead != NULL ? run->ring.instead->name : NULL,
         .worker_cpus = allowed,
         .worker_cpus_size = sizeof(*allowed),
     };
@@ -138,6 +140,7 @@ static int open_core(const struct worker *worker, struct coil__core **core)
         return -ENOMEM;
     int err = coil__core_open(*core, run, worker->id, &ring);
     if (err < 0) {
+        worker->refused = (*core)->refused;
         free(*core);
         *core = NULL;
     } else {
@@ -148,7 +151,7 @@ static int open_core(const struct worker *worker, struct coil__core **core)
 }
 
 /* The whole life of a core; `err` is what has failed before. */
-static void live(const struct worker *worker, int err)
+static void live(struct worker *worker, int err)
 {
     struct crew *crew = worker->crew;
     struct coil__core *core = NULL;
@@ -258,8 +261,11 @@ static int run_threads(struct crew *crew, struct worker *workers)
     open_meeting(crew, started, err);
     if (attached)
         work(&workers[0]);
-    for (unsigned i = first; i < started; i++)
+    crew->run->refused = attached && workers[0].refused;
+    for (unsigned i = first; i < started; i++) {
         pthread_join(workers[i].thread, NULL);
+        crew->run->refused |= workers[i].refused;
+    }
 
     pthread_cond_destroy(&crew->changed);
     pthread_mutex_destroy(&crew->lock);

@@ -2,20 +2,27 @@
 /* The table of drivers. */
 #include "ring/choose.h"
 
+#include "ring/poll.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* By what COIL_RING and coil_options.ring say; the first is the default. */
+/* By what COIL_RING and coil_options.ring say; the first is the default, and the second what runs
+ * where that is refused. */
 static const struct {
     const struct coil__ring_driver *driver;
     const char *parameter; /* what its name needs behind a colon; NULL: nothing */
+    const char *notice;    /* that it runs, and how to get the default; NULL: it goes without */
 } drivers[] = {
-    {&coil__ring_kernel, NULL},
-    {&coil__ring_sim, "SEED"},
+    {&coil__ring_kernel, NULL, NULL},
+    {&coil__ring_poll, NULL,
+     "runs on poll, more slowly, as COIL_RING or coil_options.ring says: \"kernel\" is io_uring"},
+    {&coil__ring_sim, "SEED", NULL},
 };
+
+bool coil__ring_choice_quiet;
 
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 
@@ -33,7 +40,8 @@ static int refuse(const char *name)
 
 int coil__ring_choose(const char *name, struct coil__ring_choice *choice)
 {
-    *choice = (struct coil__ring_choice){.driver = drivers[0].driver, .parameter = ""};
+    *choice = (struct coil__ring_choice){
+        .driver = drivers[0].driver, .instead = drivers[1].driver, .parameter = ""};
     if (name == NULL || *name == '\0')
         return 0;
     size_t len = strcspn(name, ":");
@@ -45,9 +53,23 @@ int coil__ring_choose(const char *name, struct coil__ring_choice *choice)
         if ((parameter != NULL) != (drivers[i].parameter != NULL))
             break;
         choice->driver = drivers[i].driver;
+        choice->instead = NULL;
+        choice->notice = drivers[i].notice;
         if (parameter != NULL)
             choice->parameter = parameter;
         return 0;
     }
     return refuse(name);
+}
+
+bool coil__ring_is_refusal(int err)
+{
+    return err == -EPERM || err == -EACCES || err == -ENOSYS || err == -EOPNOTSUPP ||
+           err == -ENOMEM;
+}
+
+void coil__ring_choice_say(const struct coil__ring_choice *choice)
+{
+    if (choice->notice != NULL && !coil__ring_choice_quiet)
+        coil__log("%s", choice->notice);
 }

@@ -2,6 +2,8 @@
 /* The kernel driver: a real ring, set up through liburing and entered without detours. */
 #include "ring/kernel.h"
 
+#include "ring/choose.h"
+#include "ring/host.h"
 #include "ring/refusal.h"
 
 #include "base/clock.h"
@@ -211,22 +213,6 @@ static int try_multishot_recv(struct coil__ring *ring)
     return 0;
 }
 
-/* The kernel lets a worker run on those of its CPUs that the core is pinned to as well, if there
- * are any: with the core's own one among them it would be the only one. So that goes. */
-static cpu_set_t away_from_core(const struct coil__ring_options *options)
-{
-    size_t size = options->worker_cpus_size;
-    cpu_set_t own, wanted, away;
-    CPU_ZERO(&own);
-    CPU_ZERO(&wanted);
-    memcpy(&wanted, options->worker_cpus, size < sizeof(wanted) ? size : sizeof(wanted));
-    if (sched_getaffinity(0, sizeof(own), &own) < 0)
-        return wanted;
-    CPU_AND(&own, &own, &wanted);
-    CPU_XOR(&away, &own, &wanted);
-    return CPU_COUNT(&away) > 0 ? away : wanted;
-}
-
 /*
  * The kernel's workers for what can't be done asynchronously inherit the core's one CPU, where
  * they'd fight with the loop for it; and their number is bounded only by the processes of the user.
@@ -240,7 +226,9 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
     int err = io_uring_register_iowq_max_workers(&ring->uring, most);
     if (err < 0 || options->worker_cpus == NULL)
         return err;
-    cpu_set_t cpus = away_from_core(options);
+    /* The kernel lets a worker run on those of its CPUs that the core is pinned to as well, if
+     * there are any: with the core's own one among them it would be the only one. */
+    cpu_set_t cpus = coil__host_away_from_core(options);
     return io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), &cpus);
 }
 
@@ -252,11 +240,14 @@ static void kernel_close(struct coil__ring *ring)
     io_uring_queue_exit(&ring->uring);
 }
 
-static void explain(const char *call, int err, unsigned entries)
+static void explain(const char *call, int err, unsigned entries, const char *instead)
 {
     struct coil__refusal_facts facts;
     coil__refusal_collect(&facts, call, -err, coil__kernel_ring_size(entries));
-    coil__refusal_say(&facts);
+    if (instead != NULL && coil__ring_is_refusal(err))
+        coil__refusal_say_instead(&facts, instead);
+    else
+        coil__refusal_say(&facts);
 }
 
 static int kernel_open(struct coil__ring *ring, const struct coil__ring_options *options)
@@ -291,7 +282,7 @@ close_ring:
     kernel_close(ring);
 refused:
     if (coil__log_first())
-        explain(call, err, entries);
+        explain(call, err, entries, options->instead);
     /* To our caller a kernel that lacks a part of io_uring is one without it. */
     return err == -EOPNOTSUPP ? -ENOSYS : err;
 }
@@ -365,7 +356,7 @@ static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait,
 /* What the kernel allowed when it was tried at the start. */
 static void kernel_explain(const struct coil__ring *ring, int err)
 {
-    explain("io_uring_enter", err, ring->sq_limit);
+    explain("io_uring_enter", err, ring->sq_limit, NULL);
 }
 
 static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
@@ -414,31 +405,6 @@ static void kernel_forget(struct coil__ring *ring)
         close(ring->bell_fd);
 }
 
-static int result_of(int result)
-{
-    return result < 0 ? -errno : result;
-}
-
-static int kernel_bind(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    return result_of(bind(fd, addr, addrlen));
-}
-
-static int kernel_listen(int fd, int backlog)
-{
-    return result_of(listen(fd, backlog));
-}
-
-static int kernel_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-    return result_of(setsockopt(fd, level, name, value, len));
-}
-
-static int kernel_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
-{
-    return result_of(getsockname(fd, addr, addrlen));
-}
-
 enum { BUFFER_GROUP = 0 };
 
 static int kernel_register_buffers(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
@@ -470,10 +436,10 @@ const struct coil__ring_driver coil__ring_kernel = {
     .close_bell = kernel_close_bell,
     .forget = kernel_forget,
     .now = coil__clock_monotonic,
-    .bind = kernel_bind,
-    .listen = kernel_listen,
-    .setsockopt = kernel_setsockopt,
-    .getsockname = kernel_getsockname,
+    .bind = coil__host_bind,
+    .listen = coil__host_listen,
+    .setsockopt = coil__host_setsockopt,
+    .getsockname = coil__host_getsockname,
     .register_buffers = kernel_register_buffers,
     .unregister_buffers = kernel_unregister_buffers,
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -106,6 +107,7 @@ void coil__refusal_collect(struct coil__refusal_facts *facts, const char *call, 
 {
     struct utsname kernel = {.release = "unknown"};
     memset(facts, 0, sizeof(*facts));
+    facts->what = "io_uring";
     facts->call = call;
     facts->error = error;
     uname(&kernel);
@@ -187,8 +189,8 @@ static struct figure or_unknown(long value)
 static void say_facts(const struct coil__refusal_facts *facts)
 {
     const char *name = strerrorname_np(facts->error);
-    coil__log("io_uring unavailable: %s: %s (%s)", facts->call, name != NULL ? name : "error",
-              strerror(facts->error));
+    coil__log("%s unavailable: %s: %s (%s)", facts->what, facts->call,
+              name != NULL ? name : "error", strerror(facts->error));
     coil__log("  kernel %s; kernel.io_uring_disabled=%s, kernel.io_uring_group=%ld; "
               "seccomp mode %s; uid %u",
               facts->release, or_unknown(facts->sysctl_disabled).text, facts->sysctl_group,
@@ -202,18 +204,36 @@ static void say_facts(const struct coil__refusal_facts *facts)
               facts->open_descriptors);
 }
 
-static void say_sysctl(const struct coil__refusal_facts *facts)
+/* Two texts for people, without "likely cause: " and "remedy: ". */
+struct saying {
+    char cause[160], remedy[240];
+};
+
+static void put(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void put(char *text, size_t size, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, size, format, values);
+    va_end(values);
+}
+
+#define SAY_CAUSE(saying, ...) put((saying)->cause, sizeof((saying)->cause), __VA_ARGS__)
+#define SAY_REMEDY(saying, ...) put((saying)->remedy, sizeof((saying)->remedy), __VA_ARGS__)
+
+static void say_sysctl(const struct coil__refusal_facts *facts, struct saying *saying)
 {
     if (facts->sysctl_disabled == 1) {
-        coil__log(
-            "  likely cause: kernel.io_uring_disabled=1 keeps io_uring from the unprivileged");
-        coil__log("  remedy: sysctl -w kernel.io_uring_disabled=0; or add this user to the group "
-                  "that kernel.io_uring_group names");
+        SAY_CAUSE(saying, "kernel.io_uring_disabled=1 keeps io_uring from the unprivileged");
+        SAY_REMEDY(saying, "sysctl -w kernel.io_uring_disabled=0; or add this user to the group "
+                           "that kernel.io_uring_group names");
         return;
     }
-    coil__log("  likely cause: kernel.io_uring_disabled=%d keeps io_uring from everybody",
+    SAY_CAUSE(saying, "kernel.io_uring_disabled=%d keeps io_uring from everybody",
               facts->sysctl_disabled);
-    coil__log("  remedy: sysctl -w kernel.io_uring_disabled=0");
+    SAY_REMEDY(saying, "sysctl -w kernel.io_uring_disabled=0");
 }
 
 /* What stands behind a command that raises a limit above the hard one. */
@@ -222,34 +242,35 @@ static const char *who_may_raise(uint64_t wanted, uint64_t hard)
     return wanted > hard ? " (as root)" : "";
 }
 
-static void say_memlock(const struct coil__refusal_facts *facts)
+static void say_memlock(const struct coil__refusal_facts *facts, struct saying *saying)
 {
     const uint64_t least = 8192; /* KiB: today's usual default, enough for some hundred cores */
     uint64_t needed = facts->memlock_needed / 1024;
     uint64_t wanted = needed > least / 8 ? needed * 8 : least;
-    coil__log("  likely cause: RLIMIT_MEMLOCK is used up or too low; the rings that others of this "
-              "user have count as well");
-    coil__log("  remedy: ulimit -l %" PRIu64 "%s; LimitMEMLOCK= in the unit; --ulimit memlock= of "
-              "the container; or a lower COIL_RING_ENTRIES",
-              wanted, who_may_raise(wanted, facts->memlock_hard / 1024));
+    SAY_CAUSE(saying, "RLIMIT_MEMLOCK is used up or too low; the rings that others of this "
+                      "user have count as well");
+    SAY_REMEDY(saying,
+               "ulimit -l %" PRIu64 "%s; LimitMEMLOCK= in the unit; --ulimit memlock= of "
+               "the container; or a lower COIL_RING_ENTRIES",
+               wanted, who_may_raise(wanted, facts->memlock_hard / 1024));
 }
 
-static void say_descriptors(const struct coil__refusal_facts *facts)
+static void say_descriptors(const struct coil__refusal_facts *facts, struct saying *saying)
 {
     if (facts->error == ENFILE) {
-        coil__log("  likely cause: the whole system is out of open files");
-        coil__log("  remedy: sysctl -w fs.file-max=$((2 * $(cat /proc/sys/fs/file-max)))");
+        SAY_CAUSE(saying, "the whole system is out of open files");
+        SAY_REMEDY(saying, "sysctl -w fs.file-max=$((2 * $(cat /proc/sys/fs/file-max)))");
         return;
     }
     uint64_t wanted = facts->nofile_soft < 512 ? 1024 : facts->nofile_soft * 2;
     if (facts->nofile_hard > facts->nofile_soft)
         wanted = facts->nofile_hard;
-    coil__log("  likely cause: RLIMIT_NOFILE: no descriptor is left");
-    coil__log("  remedy: ulimit -n %s%s; LimitNOFILE= in the unit; or close some",
-              in_units(wanted).text, who_may_raise(wanted, facts->nofile_hard));
+    SAY_CAUSE(saying, "RLIMIT_NOFILE: no descriptor is left");
+    SAY_REMEDY(saying, "ulimit -n %s%s; LimitNOFILE= in the unit; or close some",
+               in_units(wanted).text, who_may_raise(wanted, facts->nofile_hard));
 }
 
-static void say_plain(enum coil__refusal_cause cause)
+static void say_plain(enum coil__refusal_cause cause, struct saying *saying)
 {
     static const struct {
         const char *cause, *remedy;
@@ -272,25 +293,42 @@ static void say_plain(enum coil__refusal_cause cause)
         [COIL__REFUSAL_UNKNOWN] = {"unknown",
                                    "run the program under: strace -f -e trace=/io_uring"},
     };
-    coil__log("  likely cause: %s", sayings[cause].cause);
-    coil__log("  remedy: %s", sayings[cause].remedy);
+    SAY_CAUSE(saying, "%s", sayings[cause].cause);
+    SAY_REMEDY(saying, "%s", sayings[cause].remedy);
+}
+
+static void find_words(const struct coil__refusal_facts *facts, struct saying *saying)
+{
+    enum coil__refusal_cause cause = coil__refusal_decide(facts);
+    switch (cause) {
+    case COIL__REFUSAL_SYSCTL:
+        say_sysctl(facts, saying);
+        return;
+    case COIL__REFUSAL_MEMLOCK:
+        say_memlock(facts, saying);
+        return;
+    case COIL__REFUSAL_DESCRIPTORS:
+        say_descriptors(facts, saying);
+        return;
+    default:
+        say_plain(cause, saying);
+    }
 }
 
 void coil__refusal_say(const struct coil__refusal_facts *facts)
 {
-    enum coil__refusal_cause cause = coil__refusal_decide(facts);
+    struct saying saying;
+    find_words(facts, &saying);
     say_facts(facts);
-    switch (cause) {
-    case COIL__REFUSAL_SYSCTL:
-        say_sysctl(facts);
-        return;
-    case COIL__REFUSAL_MEMLOCK:
-        say_memlock(facts);
-        return;
-    case COIL__REFUSAL_DESCRIPTORS:
-        say_descriptors(facts);
-        return;
-    default:
-        say_plain(cause);
-    }
+    coil__log("  likely cause: %s", saying.cause);
+    coil__log("  remedy: %s", saying.remedy);
+}
+
+void coil__refusal_say_instead(const struct coil__refusal_facts *facts, const char *instead)
+{
+    struct saying saying;
+    const char *name = strerrorname_np(facts->error);
+    find_words(facts, &saying);
+    coil__log("runs on %s, more slowly, for %s is unavailable: %s: %s: %s. To have it: %s", instead,
+              facts->what, facts->call, name != NULL ? name : "error", saying.cause, saying.remedy);
 }

@@ -10,6 +10,7 @@
 
 /* All that the decision rests on. Collected from the process, or made up by a test. */
 struct coil__refusal_facts {
+    const char *what;    /* is unavailable: "io_uring" */
     const char *call;    /* the system call that failed */
     int error;           /* positive errno */
     char release[64];    /* of the kernel */
@@ -48,5 +49,8 @@ void coil__refusal_collect(struct coil__refusal_facts *facts, const char *call, 
 
 /* Says to the log what failed, the facts, the likely cause and the remedy. */
 void coil__refusal_say(const struct coil__refusal_facts *facts);
+
+/* Says in one line that the driver `instead` runs, why, and what would help. */
+void coil__refusal_say_instead(const struct coil__refusal_facts *facts, const char *instead);
 
 #endif

@@ -20,6 +20,7 @@ struct coil__ring_options {
     const cpu_set_t *worker_cpus; /* where the kernel's worker threads may run; NULL: anywhere */
     size_t worker_cpus_size;
     const char *parameter; /* of the driver's name: what follows its colon; "": nothing */
+    const char *instead;   /* the driver that runs if this one is refused; NULL: none */
 };
 
 /* The cores of a run, for a driver that has them all on one thread. */
@@ -121,8 +122,11 @@ struct coil__ring {
     int64_t ask_again_pause; /* grows with each time in a row */
     struct coil_timer ask_again;
 
+    void *own; /* the driver's, if it needs more than what follows */
+
     unsigned enter_flags; /* kernel driver: flags of every enter */
     bool flags_tell;      /* IORING_SQ_TASKRUN tells when there is work: else always enter */
+    bool can_look_out;    /* by entering over and over, though no flag tells */
     bool has_bind;        /* IORING_OP_BIND and LISTEN */
     bool has_multishot_recv;
     bool has_abs_timer; /* the wait takes an instant, not a span */

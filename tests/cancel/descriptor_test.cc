@@ -5,6 +5,7 @@
 #include <coil/fd.h>
 #include <coil/file.h>
 #include <coil/net.h>
+#include <cstring>
 #include <support/process.h>
 
 namespace {
@@ -326,7 +327,12 @@ private:
 
 class Shutting : public Operation {
 public:
-    Shutting() { has_peer = false; }
+    /* The kernel has a worker do it. */
+    Shutting()
+    {
+        has_peer = false;
+        is_instant = strcmp(coil_ring_name(), "poll") == 0;
+    }
 
     void begin() override { pair_ = make_socketpair(); }
     void start(coil_future *future) override { coil_shutdown_start(future, pair_.left, SHUT_WR); }

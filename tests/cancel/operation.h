@@ -79,6 +79,7 @@ public:
     virtual bool was_stopped(ssize_t result) const { return result == -ECANCELED; }
 
     bool has_future = true;    /* start() exists */
+    bool is_instant = false;   /* on this ring it is done before a cancel could come */
     bool may_drop = false;     /* a result that nobody takes is no loss */
     bool is_local = false;     /* the core itself completes it: by keep() */
     bool has_peer = true;      /* without complete() it waits for ever */

@@ -26,10 +26,11 @@ struct LostRingDeathTest : testing::Test {
     {
         rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
-        _exit(run([&] {
+        auto body = [&] {
             take_back();
             return coil_nop();
-        }));
+        };
+        _exit(run(body, on_kernel()));
     }
 };
 

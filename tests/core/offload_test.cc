@@ -272,16 +272,17 @@ TEST(Offload, SaysThatThereIsNoThread)
 
 TEST(Offload, SaysThatItsCoreCanNotBeWoken)
 {
-    EXPECT_EQ(0, run([] {
-                  rlimit limit, none;
-                  EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
-                  none = {0, limit.rlim_max};
-                  EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
-                  EXPECT_EQ(-EMFILE, offload(nullptr, [] { return 0; }));
-                  EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-                  EXPECT_EQ(1, offload(nullptr, [] { return 1; }));
-                  return 0;
-              }));
+    auto body = [] {
+        rlimit limit, none;
+        EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+        none = {0, limit.rlim_max};
+        EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+        EXPECT_EQ(-EMFILE, offload(nullptr, [] { return 0; }));
+        EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+        EXPECT_EQ(1, offload(nullptr, [] { return 1; }));
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, on_kernel()));
 }
 
 ssize_t sleep_there(void *)

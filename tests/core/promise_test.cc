@@ -325,7 +325,7 @@ TEST(Promise, DropIgnoresCancellationAndIsIdempotent)
 
 TEST(Promise, AWaitWithoutADescriptorForTheBellSaysSo)
 {
-    run([] {
+    auto body = [] {
         COIL_PROMISE(promise);
         rlimit before;
         EXPECT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
@@ -338,7 +338,8 @@ TEST(Promise, AWaitWithoutADescriptorForTheBellSaysSo)
         std::thread([&] { EXPECT_EQ(0, set(&promise, 6)); }).join();
         EXPECT_EQ(6, coil_promise_wait(&promise)) << "a later one works";
         return 0;
-    });
+    };
+    EXPECT_EQ(0, run(body, on_kernel()));
 }
 
 } // namespace

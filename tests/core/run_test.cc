@@ -233,9 +233,10 @@ TEST(Run, LeavesErrnoOfTheCallerInPeaceOnSuccess)
     EXPECT_EQ(77, errno);
 }
 
-int silent_run(unsigned count)
+int silent_run(unsigned count, const char *ring = nullptr)
 {
     coil_options options = cores(count);
+    options.ring = ring;
     options.log = [](const char *) {};
     bool ran = false;
     int result = run(
@@ -357,7 +358,7 @@ TEST(RunStart, LeavesNothingBehindWhenASystemCallIsForbidden)
             if (!deny_system_call(refusal.number, refusal.error))
                 return 1;
             Census inside = take_census();
-            int result = silent_run(3);
+            int result = silent_run(3, "kernel");
             return compare_census(inside).empty() ? result : 2;
         });
         EXPECT_EQ(refusal.expected, outcome.result) << refusal.number << " " << refusal.error;

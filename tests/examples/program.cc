@@ -97,6 +97,10 @@ std::string Program::read_line()
 {
     while (text_.find('\n') == std::string::npos && read_more())
         ;
+    if (without_notice(text_) != text_) {
+        text_ = without_notice(text_);
+        return read_line();
+    }
     size_t end = std::min(text_.find('\n'), text_.size());
     std::string line = text_.substr(0, end);
     text_.erase(0, end + 1);
@@ -115,7 +119,8 @@ Outcome Program::wait()
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     pid_ = -1;
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+            without_notice(text_)};
 }
 
 Server::Server(const std::string &name, std::vector<std::string> options)

@@ -320,18 +320,19 @@ bool drive_into_a_worker(const Pair &pipe)
 
 TEST(Close, LetsGoAReadThatAWorkerOfTheKernelWaitsFor)
 {
-    EXPECT_EQ(0, run([] {
-                  Pair pipe = make_pipe();
-                  char byte;
-                  COIL_FUTURE(read);
-                  coil_read_start(&read, pipe.left, &byte, 1);
-                  turn();
-                  EXPECT_TRUE(drive_into_a_worker(pipe));
-                  EXPECT_FALSE(coil_future_done(&read));
-                  EXPECT_EQ(0, coil_close(pipe.left.release()));
-                  EXPECT_EQ(-ECANCELED, coil_await(&read));
-                  return 0;
-              }));
+    auto body = [] {
+        Pair pipe = make_pipe();
+        char byte;
+        COIL_FUTURE(read);
+        coil_read_start(&read, pipe.left, &byte, 1);
+        turn();
+        EXPECT_TRUE(drive_into_a_worker(pipe));
+        EXPECT_FALSE(coil_future_done(&read));
+        EXPECT_EQ(0, coil_close(pipe.left.release()));
+        EXPECT_EQ(-ECANCELED, coil_await(&read));
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, on_kernel()));
 }
 
 } // namespace

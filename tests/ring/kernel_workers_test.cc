@@ -89,7 +89,7 @@ Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned 
         CPU_ZERO(&own);
         CPU_SET(size_t(cpu), &own);
         EXPECT_EQ(sched_setaffinity(0, sizeof(own), &own), 0);
-        KernelRing ring(coil__ring_options{64, worker_cpus, sizeof(*worker_cpus), ""});
+        KernelRing ring(coil__ring_options{64, worker_cpus, sizeof(*worker_cpus), "", nullptr});
         ASSERT_EQ(ring.error, 0);
         for (unsigned i = 0; i < opens; i++) {
             io_uring_sqe *sqe = ring.sqe();

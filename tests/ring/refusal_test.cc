@@ -34,6 +34,7 @@ void keep(const char *line)
 coil__refusal_facts plain_facts(int error)
 {
     coil__refusal_facts facts = {};
+    facts.what = "io_uring";
     facts.call = "io_uring_setup";
     facts.error = error;
     strcpy(facts.release, "6.12.9");
@@ -233,7 +234,7 @@ TEST(Refusal, CollectsWhatIsTrueOfThisProcess)
 int try_ring(unsigned entries)
 {
     coil__ring ring = {};
-    coil__ring_options options = {entries, nullptr, 0, ""};
+    coil__ring_options options = {entries, nullptr, 0, "", nullptr};
     int err = coil__ring_kernel.open(&ring, &options);
     if (err == 0)
         coil__ring_kernel.close(&ring);

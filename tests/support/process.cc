@@ -11,6 +11,15 @@
 
 namespace coil_test {
 
+std::string without_notice(const std::string &output)
+{
+    size_t at = output.find("coil: runs on ");
+    if (at == std::string::npos || (at > 0 && output[at - 1] != '\n'))
+        return output;
+    size_t end = output.find('\n', at);
+    return output.substr(0, at) + (end == std::string::npos ? "" : output.substr(end + 1));
+}
+
 Outcome run_shell(const std::string &command)
 {
     Outcome outcome = {-1, ""};
@@ -20,6 +29,7 @@ Outcome run_shell(const std::string &command)
     char buffer[4096];
     for (size_t len; (len = fread(buffer, 1, sizeof(buffer), pipe)) > 0;)
         outcome.output.append(buffer, len);
+    outcome.output = without_notice(outcome.output);
     int status = pclose(pipe);
     outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return outcome;

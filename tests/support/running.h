@@ -29,6 +29,13 @@ inline coil_options cores(unsigned count)
     return options;
 }
 
+/* For tests of what only that driver has, whichever the environment asks for. */
+inline coil_options on_kernel(coil_options options = cores(1))
+{
+    options.ring = "kernel";
+    return options;
+}
+
 /* Runs `body` as fn of coil_run(). */
 inline int run(Body body, const coil_options &options = cores(1))
 {

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* What each opcode means to the poll driver, and where an operation goes that can't be done now. */
+#include "ring/poll.h"
+
+#include "ring/host.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of flags that make no difference here: to go on in the background is what it does anyway. */
+static const uint8_t known_flags = IOSQE_ASYNC | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+
+static int32_t result_of(int result)
+{
+    return result < 0 ? -errno : result;
+}
+
+static int32_t try_nop(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    (void)op;
+    return 0;
+}
+
+static int32_t try_socket(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    return result_of(socket(op->sqe.fd, (int)op->sqe.off, (int)op->sqe.len));
+}
+
+static int32_t try_bind(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    const struct sockaddr *addr = (const struct sockaddr *)(uintptr_t)op->sqe.addr;
+    return coil__host_bind(op->sqe.fd, addr, (socklen_t)op->sqe.off);
+}
+
+static int32_t try_listen(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    return coil__host_listen(op->sqe.fd, (int)op->sqe.len);
+}
+
+static int32_t try_shutdown(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    return result_of(shutdown(op->sqe.fd, (int)op->sqe.len));
+}
+
+/* Closing a regular file may wait for a server or a disk; all else is done at once. */
+static int32_t try_close(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    struct stat status;
+    coil__poll_closing(poll, op->sqe.fd);
+    if (fstat(op->sqe.fd, &status) == 0 && S_ISREG(status.st_mode))
+        return COIL__POLL_BLOCKS;
+    return result_of(close(op->sqe.fd));
+}
+
+/* A multishot poll ends with its first event, which it may at any. */
+static int32_t try_poll(struct coil__poll *driver, struct coil__poll_op *op)
+{
+    (void)driver;
+    struct pollfd asked = {.fd = op->sqe.fd, .events = (short)op->sqe.poll32_events};
+    if (asked.fd < 0)
+        return -EBADF;
+    if (poll(&asked, 1, 0) <= 0)
+        return COIL__POLL_AGAIN;
+    return (asked.revents & POLLNVAL) != 0 ? -EBADF : asked.revents;
+}
+
+static int32_t needs_worker(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    (void)op;
+    return COIL__POLL_BLOCKS;
+}
+
+/* Of a FIFO it waits for the other end, perhaps for ever. */
+static int32_t needs_patient_worker(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    (void)poll;
+    (void)op;
+    return COIL__POLL_FOREVER;
+}
+
+static const struct verb {
+    int32_t (*attempt)(struct coil__poll *poll, struct coil__poll_op *op);
+    enum coil__poll_side side;
+} verbs[] = {
+    [IORING_OP_NOP] = {try_nop, COIL__POLL_ANY},
+    [IORING_OP_READ] = {coil__poll_try_read, COIL__POLL_IN},
+    [IORING_OP_READV] = {coil__poll_try_read, COIL__POLL_IN},
+    [IORING_OP_WRITE] = {coil__poll_try_write, COIL__POLL_OUT},
+    [IORING_OP_WRITEV] = {coil__poll_try_write, COIL__POLL_OUT},
+    [IORING_OP_RECV] = {coil__poll_try_recv, COIL__POLL_IN},
+    [IORING_OP_SEND] = {coil__poll_try_send, COIL__POLL_OUT},
+    [IORING_OP_RECVMSG] = {coil__poll_try_recvmsg, COIL__POLL_IN},
+    [IORING_OP_SENDMSG] = {coil__poll_try_sendmsg, COIL__POLL_OUT},
+    [IORING_OP_ACCEPT] = {coil__poll_try_accept, COIL__POLL_IN},
+    [IORING_OP_CONNECT] = {coil__poll_try_connect, COIL__POLL_OUT},
+    [IORING_OP_POLL_ADD] = {try_poll, COIL__POLL_ANY},
+    [IORING_OP_SOCKET] = {try_socket, COIL__POLL_ANY},
+    [COIL__OP_BIND] = {try_bind, COIL__POLL_ANY},
+    [COIL__OP_LISTEN] = {try_listen, COIL__POLL_ANY},
+    [IORING_OP_SHUTDOWN] = {try_shutdown, COIL__POLL_ANY},
+    [IORING_OP_CLOSE] = {try_close, COIL__POLL_ANY},
+    [IORING_OP_OPENAT] = {needs_patient_worker, COIL__POLL_ANY},
+    [IORING_OP_STATX] = {needs_worker, COIL__POLL_ANY},
+    [IORING_OP_FSYNC] = {needs_worker, COIL__POLL_ANY},
+    [IORING_OP_TIMEOUT] = {coil__poll_try_timeout, COIL__POLL_ANY},
+    [IORING_OP_TIMEOUT_REMOVE] = {coil__poll_try_remove, COIL__POLL_ANY},
+    [IORING_OP_POLL_REMOVE] = {coil__poll_try_remove, COIL__POLL_ANY},
+    [IORING_OP_ASYNC_CANCEL] = {coil__poll_try_cancel, COIL__POLL_ANY},
+};
+
+int32_t coil__poll_attempt(struct coil__poll *poll, struct coil__poll_op *op)
+{
+    return verbs[op->sqe.opcode].attempt(poll, op);
+}
+
+static int give_to_worker(struct coil__poll *poll, struct coil__poll_op *op, bool unending)
+{
+    int err = coil__poll_submit(poll, op, unending);
+    return err < 0 && op->done > 0 ? (int)op->done : err;
+}
+
+void coil__poll_settle(struct coil__poll *poll, struct coil__poll_op *op, int32_t outcome)
+{
+    if (outcome == COIL__POLL_AGAIN) {
+        outcome = coil__poll_wait(poll, op);
+        if (outcome == 0)
+            return;
+        if (outcome == -EPERM)
+            outcome = COIL__POLL_BLOCKS; /* a file for which nobody can wait */
+    }
+    if (outcome == COIL__POLL_BLOCKS || outcome == COIL__POLL_FOREVER) {
+        outcome = give_to_worker(poll, op, outcome == COIL__POLL_FOREVER);
+        if (outcome == 0)
+            return;
+    }
+    if (outcome != COIL__POLL_TAKEN)
+        coil__poll_finish(poll, op, outcome);
+}
+
+void coil__poll_begin(struct coil__poll *poll, const struct io_uring_sqe *sqe)
+{
+    struct coil__poll_op *op = coil__poll_op_new(poll, sqe);
+    if (op == NULL) {
+        coil__poll_post(poll, sqe->user_data, -ENOMEM, 0);
+        return;
+    }
+    bool known = sqe->opcode < sizeof(verbs) / sizeof(verbs[0]) &&
+                 verbs[sqe->opcode].attempt != NULL && (sqe->flags & ~known_flags) == 0;
+    if (!known) {
+        coil__poll_finish(poll, op, -EOPNOTSUPP);
+        return;
+    }
+    op->side = (uint8_t)verbs[sqe->opcode].side;
+    /* Who came first is served first. */
+    const struct coil__poll_file *file = coil__poll_file_of(poll, sqe->fd);
+    bool others_wait = op->side != COIL__POLL_ANY && file != NULL && file->first[op->side] != NULL;
+    coil__poll_settle(poll, op, others_wait ? COIL__POLL_AGAIN : coil__poll_attempt(poll, op));
+}
