@@ -111,7 +111,8 @@ static int run_first(void *arg)
 {
     struct coil__run *run = arg;
     run->result = run->fn(run->arg);
-    coil__run_stop(run);
+    if (!coil__fork_is_child()) /* where there is no core to stop */
+        coil__run_stop(run);
     return 0;
 }
 

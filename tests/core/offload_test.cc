@@ -250,8 +250,9 @@ TEST(Offload, NoEndIsLostOnACoreThatFallsAsleep)
                              Children children;
                              COIL_SCOPE(scope, COIL_FOREVER);
                              for (unsigned core : {0u, 1u, 1u})
-                                 EXPECT_EQ(0, children.spawn_on(scope, core,
-                                                                [&] { return hop(core + 1); }));
+                                 EXPECT_EQ(0, children.spawn_on(scope, core, [&, core] {
+                                     return hop(core + 1);
+                                 }));
                              return coil_scope_close(&scope, 0);
                          },
                          options));
