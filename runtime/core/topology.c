@@ -95,7 +95,7 @@ static void read_physical_cores(struct coil__topology *topology, const char *roo
 /* The quota in one folder of a cgroup, in thousandths of a CPU; 0: there is none. */
 static unsigned read_quota(const char *root, const char *folder)
 {
-    char path[PATH_SIZE], text[TEXT_SIZE], period_text[TEXT_SIZE];
+    char path[PATH_SIZE + 32], text[TEXT_SIZE], period_text[TEXT_SIZE];
     long long quota, period;
     snprintf(path, sizeof(path), "%s/cpu.max", folder); /* "max 100000", or "150000 100000" */
     if (!read_text(root, path, text) || sscanf(text, "%lld %lld", &quota, &period) != 2) {
