@@ -17,6 +17,7 @@
 #include <coil/promise.h>
 #include <coil/queue.h>
 #include <coil/receiver.h>
+#include <coil/resolve.h>
 #include <coil/runtime.h>
 #include <coil/scope.h>
 #include <coil/signal.h>

@@ -43,6 +43,7 @@ const tidy::Exceptions kAtomics = {
 const tidy::Exceptions kHeap = {
     {"runtime/core/run.c", "the table of cores: as many as the machine has"},
     {"runtime/core/worker.c", "one block for each thread"},
+    {"runtime/ops/resolve.c", "a lookup may outlive the call; the resolver allocates anyway"},
     {"runtime/core/pool.c", "one block for each pool of threads"},
     {"runtime/ring/poll.c", "the driver of a core"},
     {"runtime/ring/poll_ops.c", "slabs of operations, kept: as many as ever waited at once"},

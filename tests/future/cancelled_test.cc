@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <regex>
@@ -110,6 +111,18 @@ using Call = std::function<ssize_t(World &)>;
 
 using Table = std::map<std::string, Call>;
 
+ssize_t offload(World &)
+{
+    return coil_offload(
+        nullptr, [](void *) { return ssize_t(0); }, nullptr);
+}
+
+ssize_t look_up(World &)
+{
+    addrinfo *found;
+    return coil_getaddrinfo("192.0.2.7", "1", nullptr, &found);
+}
+
 /* By name, as the headers have it. */
 const Table &operations()
 {
@@ -171,13 +184,10 @@ const Table &operations()
         {"coil_yield_if_needed", [](World &) { return coil_yield_if_needed(); }},
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
-        {"coil_offload",
-         [](World &) {
-             return coil_offload(
-                 nullptr, [](void *) { return ssize_t(0); }, nullptr);
-         }},
+        {"coil_offload", offload},
         {"coil_signal_wait", [](World &w) { return coil_signal_wait(&w.signals); }},
         {"coil_stop_wait", [](World &) { return coil_stop_wait(); }},
+        {"coil_getaddrinfo", look_up},
     };
     return table;
 }
