@@ -12,6 +12,9 @@ COIL_BEGIN_DECLS
 #define COIL_SPIN_ADAPTIVE INT64_C(0)
 #define COIL_SPIN_OFF INT64_C(-1)
 
+/* A value of coil_options.stall_ns. */
+#define COIL_STALL_OFF INT64_C(-1)
+
 /*
  * A zero field means the default in parentheses, so {0} is always valid. Where a field is zero,
  * the environment variable named beside it is read; numbers there may end in K, M or G.
@@ -31,6 +34,10 @@ struct coil_options {
     int64_t spin_ns;         /* COIL_SPIN_NS, where 0 means off: how long a core looks out for
                               * events before it sleeps. COIL_SPIN_OFF: not at all.
                               * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
+    int64_t stall_ns;        /* COIL_STALL_NS, where 0 means off: a coroutine that keeps a core for
+                              * longer, by the time that its thread has run, is reported to the
+                              * log, with its queue and backtrace; five a minute at most.
+                              * COIL_STALL_OFF: never (20 ms in debug builds of coil, else off) */
     size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
     unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
                                     * take memory only as data fills them (1024) */

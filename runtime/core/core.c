@@ -222,6 +222,7 @@ static void count_as_ended(struct coil__core *core)
 
 void coil__core_loop(struct coil__core *core)
 {
+    coil__stall_watch(core);
     while (!core->finished) {
         coil__sched_run(&core->sched);
         fire_timers(core);
@@ -235,6 +236,7 @@ void coil__core_loop(struct coil__core *core)
     }
     enter_if_useful(core); /* the doorbells of the last messages */
     coil__tick_finish(core);
+    coil__stall_leave(core);
     coil__assert(core->ring.in_flight == 0);
     coil__require(core->outside == 0, "coil_run: a coroutine ended and left its port open");
 }

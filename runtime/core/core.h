@@ -8,6 +8,7 @@
 #include "core/mailbox.h"
 #include "core/signals.h"
 #include "core/spin.h"
+#include "core/stall.h"
 #include "core/tick.h"
 #include "ring/choose.h"
 #include "ring/op.h"
@@ -35,6 +36,7 @@ struct coil__core {
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     struct coil__closes closes;
     struct coil__tick tick;
+    struct coil__watched stall;
     unsigned id;
     struct coil__place place;
     uint32_t outside;             /* waits that a thread which is no core may end, and ports */

@@ -2,6 +2,7 @@
 /* Options: what the caller said, else the environment, else the default. */
 #include "core/options.h"
 
+#include "core/stall.h"
 #include "ring/choose.h"
 #include "base/log.h"
 
@@ -25,6 +26,7 @@ static const size_t stack_size_min = 16 * 1024;
 static const size_t stack_size_max = (size_t)1 << 30;
 static const size_t recv_buffer_default = 64 * 1024;
 static const size_t recv_buffer_max = (size_t)16 << 20;
+static const int64_t stall_max = 3600 * COIL_SEC;
 
 int coil__options_number(const char *text, int64_t *number)
 {
@@ -74,15 +76,14 @@ static int resolve_number(const struct number *option, int64_t *value)
     return 0;
 }
 
-static int resolve_spin(const struct coil_options *given, int64_t *spin_ns)
+/* As above, of an option that may be off, which in the environment is 0. */
+static int resolve_switch(const struct number *option, int64_t off, int64_t *value)
 {
-    const char *text = getenv("COIL_SPIN_NS");
-    bool from_environment = given->spin_ns == COIL_SPIN_ADAPTIVE && text != NULL && *text != '\0';
-    const struct number option = {"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE, COIL_SPIN_OFF,
-                                  COIL_SEC};
-    int err = resolve_number(&option, spin_ns);
-    if (err == 0 && from_environment && *spin_ns == 0)
-        *spin_ns = COIL_SPIN_OFF; /* in the environment 0 means 0 */
+    const char *text = getenv(option->variable);
+    bool from_environment = option->given == 0 && text != NULL && *text != '\0';
+    int err = resolve_number(option, value);
+    if (err == 0 && from_environment && *value == 0)
+        *value = off;
     return err;
 }
 
@@ -145,7 +146,12 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
         resolve_number(&(struct number){"COIL_BLOCKING_THREADS", given->blocking_threads,
                                         BLOCKING_THREADS, 1, BLOCKING_THREADS_MAX},
                        &threads) < 0 ||
-        resolve_spin(given, &resolved->spin_ns) < 0)
+        resolve_switch(&(struct number){"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE,
+                                        COIL_SPIN_OFF, COIL_SEC},
+                       COIL_SPIN_OFF, &resolved->spin_ns) < 0 ||
+        resolve_switch(&(struct number){"COIL_STALL_NS", given->stall_ns, COIL__STALL_DEFAULT,
+                                        COIL_STALL_OFF, stall_max},
+                       COIL_STALL_OFF, &resolved->stall_ns) < 0)
         return -EINVAL;
 
     resolved->core_count = (unsigned)cores;

@@ -33,11 +33,13 @@ static int run_cores(struct coil__run *run)
         struct sigaction sigpipe;
         bool ignored = ignore_sigpipe(&sigpipe);
         coil__pools_open(&run->placement->topology.allowed, run->options->blocking_threads);
+        coil__stall_open(run);
         err = coil__workers_run(run);
         if (run->refused && run->ring.instead != NULL && coil__ring_is_refusal(err)) {
             run->ring = (struct coil__ring_choice){.driver = run->ring.instead, .parameter = ""};
             err = coil__workers_run(run);
         }
+        coil__stall_close();
         coil__pools_close();
         coil__signals_restore();
         if (ignored)

@@ -147,6 +147,7 @@ static unsigned choose(struct coil__queues *queues, uint32_t ready)
 static unsigned run_burst(struct coil__sched *sched, unsigned burst)
 {
     sched->budget = burst;
+    sched->bursts++;
     sched->quiet_turns = 0;
     sched->queues.cut = 0;
     coil__switch(sched, &sched->loop, coil__sched_next(sched));

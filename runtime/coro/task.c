@@ -80,6 +80,7 @@ static void run_turn(struct coil__sched *sched)
     if (sched->run == NULL)
         coil__sched_turn(sched);
     sched->budget = COIL__TURN_BUDGET;
+    sched->bursts++;
     sched->quiet_turns = COIL__QUIET_TURNS;
     struct coil_task *first = coil__sched_next(sched);
     if (first != &sched->loop)

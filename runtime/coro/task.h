@@ -75,6 +75,7 @@ struct coil__sched {
     struct coil_task *current;
     struct coil_task *run;               /* this turn's, first to last */
     unsigned budget;                     /* resumes left before the loop runs */
+    uint32_t bursts;                     /* how often the budget was given out */
     unsigned quiet_turns;                /* turns left that may pass without the loop */
     bool loop_due;                       /* entries wait to be submitted: the turn must end */
     uint8_t queue;                       /* the work queue that `run` and `ready` belong to */

@@ -2,6 +2,7 @@
 /* coil_options: what wins, what is refused, and what the refusal says. */
 extern "C" {
 #include "core/options.h"
+#include "core/stall.h"
 }
 
 #include "support/running.h"
@@ -30,8 +31,8 @@ struct Options : testing::Test {
     {
         for (const char *name :
              {"COIL_CORES", "COIL_CPUS", "COIL_HYPERTHREADS", "COIL_RING_ENTRIES",
-              "COIL_STACK_SIZE", "COIL_SPIN_NS", "COIL_RECV_BUFFER_SIZE", "COIL_RECV_BUFFER_COUNT",
-              "COIL_RING", "COIL_BLOCKING_THREADS"})
+              "COIL_STACK_SIZE", "COIL_SPIN_NS", "COIL_STALL_NS", "COIL_RECV_BUFFER_SIZE",
+              "COIL_RECV_BUFFER_COUNT", "COIL_RING", "COIL_BLOCKING_THREADS"})
             unsetenv(name);
         last_line.clear();
         line_count = 0;
@@ -127,6 +128,21 @@ TEST_F(Options, ZeroSpinMeansOffInTheEnvironmentAndAdaptiveInTheField)
     EXPECT_EQ(COIL_SPIN_OFF, resolved.spin_ns);
 }
 
+TEST_F(Options, StallsAreWatchedForInDebugBuildsUnlessTurnedOff)
+{
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(COIL__STALL_DEFAULT, resolved.stall_ns);
+    setenv("COIL_STALL_NS", "7000000", 1);
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(7 * COIL_MSEC, resolved.stall_ns);
+    setenv("COIL_STALL_NS", "0", 1);
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(COIL_STALL_OFF, resolved.stall_ns);
+    given.stall_ns = COIL_MSEC;
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(COIL_MSEC, resolved.stall_ns);
+}
+
 TEST_F(Options, NumbersMayEndInKMOrG)
 {
     struct Case {
@@ -189,6 +205,8 @@ TEST_F(Options, FieldsOutOfRangeAreRefusedByName)
     refuse(&coil_options::stack_size, SIZE_MAX, "COIL_STACK_SIZE");
     refuse(&coil_options::spin_ns, int64_t(-2), "COIL_SPIN_NS");
     refuse(&coil_options::spin_ns, COIL_SEC + 1, "COIL_SPIN_NS");
+    refuse(&coil_options::stall_ns, int64_t(-2), "COIL_STALL_NS");
+    refuse(&coil_options::stall_ns, 3600 * COIL_SEC + 1, "COIL_STALL_NS");
     refuse(&coil_options::recv_buffer_size, size_t(63), "COIL_RECV_BUFFER_SIZE");
     refuse(&coil_options::recv_buffer_count, 32769u, "COIL_RECV_BUFFER_COUNT");
     refuse(&coil_options::blocking_threads, 4097u, "COIL_BLOCKING_THREADS");

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Follows the frame pointers, within the stack that the thread was on. */
+#include "coro/backtrace.h"
+
+#include <ucontext.h>
+
+struct registers {
+    uintptr_t place, stack, frame;
+};
+
+#if defined(__x86_64__)
+static struct registers registers_of(const ucontext_t *context)
+{
+    const greg_t *all = context->uc_mcontext.gregs;
+    return (struct registers){(uintptr_t)all[REG_RIP], (uintptr_t)all[REG_RSP],
+                              (uintptr_t)all[REG_RBP]};
+}
+#elif defined(__aarch64__)
+static struct registers registers_of(const ucontext_t *context)
+{
+    const mcontext_t *all = &context->uc_mcontext;
+    return (struct registers){all->pc, all->sp, all->regs[29]};
+}
+#else
+static struct registers registers_of(const ucontext_t *context)
+{
+    (void)context;
+    return (struct registers){0, 0, 0};
+}
+#endif
+
+/* What it reads lies between the variables that sanitizers watch. */
+__attribute__((no_sanitize("address", "thread"))) size_t
+coil__backtrace(const struct coil__sched *sched, const void *context, const void **frames,
+                size_t size, const struct coil_task **stack)
+{
+    struct registers at = registers_of(context);
+    const struct coil_task *task;
+    size_t count = 0;
+    frames[count++] = (const char *)at.place + 1; /* as if a call there had returned */
+    *stack = NULL;
+    if (coil__stacks_find(&sched->stacks, (const void *)at.stack, &task) != COIL__STACK_INSIDE)
+        return count;
+    *stack = task;
+    uintptr_t lowest = at.stack;
+    uintptr_t frame = at.frame;
+    while (count < size && frame >= lowest && frame % sizeof(uintptr_t) == 0 &&
+           frame + 2 * sizeof(uintptr_t) <= (uintptr_t)task) { /* ends: ever further up */
+        const uintptr_t *saved = (const uintptr_t *)frame;
+        if (saved[1] == 0)
+            break;
+        frames[count++] = (const void *)saved[1];
+        lowest = frame + 2 * sizeof(uintptr_t);
+        frame = saved[0];
+    }
+    return count;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Stalls that are injected, each until it is noticed: so that a slow machine makes no difference.
+ */
+#include "support/running.h"
+#include "support/sanitizer.h"
+
+extern "C" {
+#include "core/stall.h"
+}
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <string>
+#include <vector>
+
+using namespace coil_test;
+
+namespace {
+
+std::mutex lock;
+std::vector<std::string> lines;
+
+void take_line(const char *line)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    lines.push_back(line);
+}
+
+coil_options watched(int64_t limit, unsigned core_count = 1)
+{
+    coil_options options = cores(core_count);
+    options.stall_ns = limit;
+    options.log = take_line;
+    return options;
+}
+
+size_t count_lines(const std::string &part)
+{
+    std::lock_guard<std::mutex> guard(lock);
+    return size_t(std::count_if(lines.begin(), lines.end(), [&](const std::string &line) {
+        return line.find(part) != std::string::npos;
+    }));
+}
+
+constexpr int64_t kLimit = 5 * COIL_MSEC;
+constexpr coil_time kPatience = 60 * COIL_SEC;
+
+/* Keeps the core until that is noticed. */
+__attribute__((noinline)) void stall()
+{
+    uint32_t before = coil__stall_count();
+    coil_time give_up = coil_after(kPatience);
+    while (coil__stall_count() == before && coil_now() < give_up) {
+        for (volatile int i = 0; i < 10000; i = i + 1)
+            ;
+    }
+}
+
+/* Keeps the core for that long. */
+void compute(int64_t span)
+{
+    coil_time end = coil_after(span);
+    while (coil_now() < end)
+        ;
+}
+
+struct Stall : testing::Test {
+    Stall() { lines.clear(); }
+    uint32_t before = coil__stall_count();
+};
+
+TEST_F(Stall, IsReportedWithNameAndQueueAndBacktrace)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         coil_queue queue = {};
+                         EXPECT_EQ(0, coil_queue_create(&queue, "batch", 100, 0));
+                         Body body = [] {
+                             coil_task_rename("the guilty one");
+                             stall();
+                             return 0;
+                         };
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         EXPECT_EQ(0, coil_spawn_in(&scope, queue, call_body, &body));
+                         return coil_scope_close(&scope, 0);
+                     },
+                     watched(kLimit)));
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    ASSERT_FALSE(lines.empty());
+    EXPECT_EQ("coil: stall: the guilty one (queue batch) keeps core 0 for 5 ms and more, at",
+              lines[0]);
+    ASSERT_GE(lines.size(), 4u);
+    /* Its line, or, where no addr2line is, the place in the program to ask it for. */
+    size_t own = count_lines("stall_test.cc:") + count_lines("coil_core_tests+0x");
+    EXPECT_GE(own, 2u) << lines[1];
+}
+
+TEST_F(Stall, InAGeneratorIsReportedWithWhereItIs)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         auto body = [](coil_gen *gen, void *) {
+                             stall();
+                             return coil_gen_yield(gen, gen, nullptr);
+                         };
+                         COIL_GEN(gen, body, nullptr);
+                         EXPECT_NE(nullptr, coil_gen_next(&gen));
+                         return 0;
+                     },
+                     watched(kLimit)));
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
+    EXPECT_EQ(1u, count_lines(", in generator body ("));
+    EXPECT_GE(count_lines("stall_test.cc:") + count_lines("coil_core_tests+0x"), 2u);
+}
+
+TEST_F(Stall, IsReportedOnceHoweverLongItIs)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         stall();
+                         compute(5 * kLimit);
+                         return 0;
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(before + 1, coil__stall_count());
+    EXPECT_EQ(1u, count_lines("keep"));
+}
+
+TEST_F(Stall, IsReportedUpToTheLimitAndTheRestIsCounted)
+{
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "addr2line takes seconds for each line of this program";
+    EXPECT_EQ(0, run(
+                     [] {
+                         for (int i = 0; i < 10; i++) {
+                             stall();
+                             give_way();
+                         }
+                         return 0;
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(before + 10, coil__stall_count());
+    EXPECT_EQ(5u, count_lines("keep"));
+    EXPECT_EQ(1u, count_lines("coil: stall: 5 more were not reported"));
+}
+
+TEST_F(Stall, IsNoticedOnEveryCore)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         for (unsigned core = 0; core < 3; core++) {
+                             EXPECT_EQ(0, call(core, [] {
+                                           stall();
+                                           return 0;
+                                       }));
+                         }
+                         return 0;
+                     },
+                     watched(kLimit, 3)));
+    EXPECT_EQ(before + 3, coil__stall_count());
+    for (const char *core : {"core 0", "core 1", "core 2"})
+        EXPECT_EQ(1u, count_lines(core));
+}
+
+/* Long enough that a machine which takes the CPU away without saying so is not taken for one. */
+constexpr int64_t kGenerous = 100 * COIL_MSEC;
+
+TEST_F(Stall, IsNotSeenInCoroutinesThatComputeAndYield)
+{
+    for (int count : {1, 3}) {
+        EXPECT_EQ(0, run(
+                         [=] {
+                             Children children;
+                             coil_time end = coil_after(4 * kGenerous);
+                             COIL_SCOPE(scope, COIL_FOREVER);
+                             for (int i = 0; i < count; i++) {
+                                 children.start(scope, [=] {
+                                     while (coil_now() < end) {
+                                         compute(COIL_MSEC);
+                                         give_way();
+                                     }
+                                     return 0;
+                                 });
+                             }
+                             return coil_scope_close(&scope, 0);
+                         },
+                         watched(kGenerous)));
+    }
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+TEST_F(Stall, IsNotSeenInManyShortCoroutinesOfSeveralQueues)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         coil_queue queue = {};
+                         EXPECT_EQ(0, coil_queue_create(&queue, "batch", 100, 0));
+                         Body body = [] {
+                             compute(200 * COIL_USEC);
+                             return 0;
+                         };
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         for (int i = 0; i < 2000; i++)
+                             EXPECT_EQ(0, coil_spawn_in(&scope, i % 2 ? queue : coil_queue{},
+                                                        call_body, &body));
+                         return coil_scope_close(&scope, 0);
+                     },
+                     watched(kGenerous)));
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+/* Wall time passes, but none of the thread's. */
+TEST_F(Stall, IsNotSeenWhileTheThreadDoesNotRun)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         const timespec span = {0, long(4 * kLimit)};
+                         EXPECT_EQ(0, nanosleep(&span, nullptr));
+                         return coil_sleep(4 * kLimit);
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+TEST_F(Stall, IsOfNoInterestWhenTurnedOff)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         compute(50 * COIL_MSEC);
+                         return 0;
+                     },
+                     watched(COIL_STALL_OFF)));
+    EXPECT_EQ(before, coil__stall_count());
+}
+
+void own_handler(int) {}
+
+TEST_F(Stall, LeavesAHandlerOfTheProgramAlone)
+{
+    signal(SIGURG, own_handler);
+    EXPECT_EQ(0, run(
+                     [] {
+                         stall();
+                         return 0;
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(own_handler, signal(SIGURG, SIG_DFL));
+    EXPECT_EQ(1u, count_lines("doesn't say where"));
+    EXPECT_EQ(0, run([] { return 0; }, watched(kLimit)));
+    EXPECT_EQ(SIG_DFL, signal(SIGURG, SIG_DFL)) << "what coil installed is gone with its run";
+}
+
+} // namespace
