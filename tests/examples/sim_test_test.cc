@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* sim_test: what was acknowledged survives, and a store that forgets to sync is found out. */
+#include "examples/program.h"
+
+#include <gtest/gtest.h>
+
+using namespace coil_test;
+
+namespace {
+
+Outcome sim_test(const std::string &arguments)
+{
+    return run_shell(example_command("sim_test", arguments));
+}
+
+} // namespace
+
+TEST(SimTest, LosesNothingInAThousandWorlds)
+{
+    Outcome outcome = sim_test(COIL_TEST_INSTRUMENTED ? "--seeds 100" : "--seeds 1000");
+    EXPECT_EQ(0, outcome.status) << outcome.output;
+    EXPECT_NE(std::string::npos, outcome.output.find(" acknowledged puts survived"));
+}
+
+TEST(SimTest, FindsAForgottenSyncAndHowToSeeItAgain)
+{
+    Outcome outcome = sim_test("--broken --seeds 100");
+    EXPECT_EQ(1, outcome.status) << outcome.output;
+    EXPECT_NE(std::string::npos, outcome.output.find(" was acknowledged, and is lost\n"));
+    size_t seed = outcome.output.rfind("--broken --seed ");
+    ASSERT_NE(std::string::npos, seed) << outcome.output;
+    Outcome again = sim_test(outcome.output.substr(seed));
+    EXPECT_EQ(1, again.status);
+    EXPECT_EQ(outcome.output, again.output);
+}
+
+TEST(SimTest, RefusesWhatItDoesNotKnow)
+{
+    for (const char *wrong : {"--seed", "--seeds x", "--cheap", "7"})
+        EXPECT_EQ(2, sim_test(wrong).status) << wrong;
+}
