@@ -2,48 +2,78 @@
 #include "sim/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct coil__sim_file **table;
 static unsigned room;
 static unsigned lowest; /* no number below it is free */
 
-/* The process's own standard streams: of the world outside, and so as it is. */
-static uint32_t host_events(const struct coil__sim_file *file)
+/* The process's own descriptors are of the world outside, and used as they are. Whether they are
+ * ready is asked now and then, for nothing there tells the simulated kernel. */
+static struct coil__sim_file outside[COIL__SIM_FIRST_FD];
+
+static uint32_t outside_events(const struct coil__sim_file *file)
 {
-    (void)file;
-    return POLLIN | POLLOUT;
+    struct pollfd ask = {.fd = (int)(file - outside), .events = POLLIN | POLLOUT | POLLRDHUP};
+    return poll(&ask, 1, 0) > 0 ? (uint32_t)ask.revents : 0;
 }
 
-static int32_t host_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+/* Asks again later: rarely in simulated time, soon in the machine's. */
+static int32_t ask_again(struct coil__sim_op *op)
 {
-    ssize_t n = readv(op->sqe.fd, transfer->iov, (int)transfer->count);
+    static const int64_t longest = COIL_SEC;
+    const struct timespec pause = {.tv_nsec = 20000};
+    int64_t wait = COIL_USEC << (op->rounds < 20 ? op->rounds++ : 20);
+    nanosleep(&pause, NULL);
+    coil__sim_plan(&op->event, wait < longest ? wait : longest);
+    return COIL__SIM_GOES_ON;
+}
+
+static int32_t outside_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+{
+    if ((outside_events(op->file) & ~(uint32_t)POLLOUT) == 0)
+        return ask_again(op);
+    ssize_t n =
+        transfer->offset == UINT64_MAX
+            ? readv(op->sqe.fd, transfer->iov, (int)transfer->count)
+            : preadv(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset);
     return n < 0 ? -errno : (int32_t)n;
 }
 
-static int32_t host_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
+static int32_t outside_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
 {
+    if ((outside_events(op->file) & ~(uint32_t)POLLIN) == 0)
+        return ask_again(op);
     ssize_t n = writev(op->sqe.fd, transfer->iov, (int)transfer->count);
     return n < 0 ? -errno : (int32_t)n;
 }
 
-static void host_end(struct coil__sim_file *file)
+static void outside_end(struct coil__sim_file *file)
 {
-    (void)file;
+    close((int)(file - outside));
+    file->kind = NULL;
 }
 
-static const struct coil__sim_file_kind host_kind = {
-    .name = "standard stream",
-    .events = host_events,
-    .read = host_read,
-    .write = host_write,
-    .end = host_end,
+static const struct coil__sim_file_kind outside_kind = {
+    .name = "descriptor of the process",
+    .events = outside_events,
+    .read = outside_read,
+    .write = outside_write,
+    .end = outside_end,
 };
 
-enum { STANDARD_STREAMS = 3 };
-static struct coil__sim_file streams[STANDARD_STREAMS];
+static struct coil__sim_file *outside_at(int fd)
+{
+    if (fcntl(fd, F_GETFD) < 0)
+        return NULL;
+    if (outside[fd].kind == NULL)
+        coil__sim_file_init(&outside[fd], &outside_kind);
+    return &outside[fd];
+}
 
 int coil__sim_files_open(unsigned count)
 {
@@ -52,8 +82,6 @@ int coil__sim_files_open(unsigned count)
         return -ENOMEM;
     room = count;
     lowest = 0;
-    for (unsigned i = 0; i < STANDARD_STREAMS; i++)
-        coil__sim_file_init(&streams[i], &host_kind);
     return 0;
 }
 
@@ -99,6 +127,8 @@ static struct coil__sim_file **place_of(int fd)
 struct coil__sim_file *coil__sim_file_remove(int fd)
 {
     struct coil__sim_file **place = place_of(fd);
+    if (fd >= 0 && fd < COIL__SIM_FIRST_FD)
+        return outside_at(fd);
     if (place == NULL || *place == NULL)
         return NULL;
     struct coil__sim_file *file = *place;
@@ -111,8 +141,8 @@ struct coil__sim_file *coil__sim_file_remove(int fd)
 struct coil__sim_file *coil__sim_file_at(int fd)
 {
     struct coil__sim_file **place = place_of(fd);
-    if (fd >= 0 && fd < STANDARD_STREAMS)
-        return &streams[fd];
+    if (fd >= 0 && fd < COIL__SIM_FIRST_FD)
+        return outside_at(fd);
     return place != NULL ? *place : NULL;
 }
 
@@ -193,13 +223,18 @@ int64_t coil__sim_close_start(struct coil__sim_op *op)
     return coil__sim_delay(op->code->usual);
 }
 
+static int32_t waits(struct coil__sim_op *op)
+{
+    return op->file->kind == &outside_kind ? ask_again(op) : COIL__SIM_PARK;
+}
+
 int32_t coil__sim_poll(struct coil__sim_op *op)
 {
     uint32_t always = POLLERR | POLLHUP | POLLNVAL;
     uint32_t events = op->file->kind->events(op->file) & (op->sqe.poll32_events | always);
     if ((op->sqe.len & IORING_POLL_ADD_MULTI) == 0)
-        return events != 0 ? (int32_t)events : COIL__SIM_PARK;
+        return events != 0 ? (int32_t)events : waits(op);
     if (events != 0)
         coil__sim_post_more(op, (int32_t)events, 0);
-    return COIL__SIM_PARK;
+    return waits(op);
 }

@@ -25,8 +25,7 @@ struct coil__sim_file {
     struct coil_link waiters; /* operations parked until it has news, longest first */
 };
 
-/* Numbers begin here, so that no descriptor of the machine's is taken for one of the simulation, or
- * the other way round; 0 to 2 are the process's own. */
+/* Numbers begin here; those below are the process's own. */
 enum { COIL__SIM_FIRST_FD = 1000 };
 
 /* Opens the table, with room for so many / closes it and all that is in it. */

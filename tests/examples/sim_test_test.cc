@@ -39,3 +39,22 @@ TEST(SimTest, RefusesWhatItDoesNotKnow)
     for (const char *wrong : {"--seed", "--seeds x", "--cheap", "7"})
         EXPECT_EQ(2, sim_test(wrong).status) << wrong;
 }
+
+/* Also a program that knows nothing of the simulator, twice the same. */
+TEST(SimExamples, RunInASimulatedWorldAndRepeatTheirSeed)
+{
+    TempDir dir;
+    write_file(dir.path("lines"), std::string(20000, '\n'));
+    for (const std::string &line :
+         {example_command("generators", ""), example_command("scheduler", ""),
+          example_command("tasks", ""), example_command("event_loop", ""),
+          example_command("count_lines", quote(dir.path("lines"))),
+          example_command("copy_file", quote(dir.path("lines")) + " " + quote(dir.path("copy")))}) {
+        Outcome plain = run_shell(line);
+        Outcome simulated = run_shell("COIL_RING=sim:5 " + line + " 2>/dev/null");
+        EXPECT_EQ(0, simulated.status) << line;
+        EXPECT_EQ(plain.output, simulated.output) << line;
+        Outcome first = run_shell("COIL_RING=sim:5 " + line);
+        EXPECT_EQ(first.output, run_shell("COIL_RING=sim:5 " + line).output) << line;
+    }
+}
