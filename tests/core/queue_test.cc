@@ -12,6 +12,12 @@ using namespace coil_test;
 
 namespace {
 
+/* Runs `body`, which has to succeed. */
+void run_well(Body body, const coil_options &options = cores(1))
+{
+    EXPECT_EQ(0, run(std::move(body), options));
+}
+
 coil_queue create(const char *name, unsigned shares = 100, int64_t latency_goal = 0)
 {
     coil_queue queue = {};
@@ -41,7 +47,7 @@ int in_queue(coil_queue queue, Body body)
 
 TEST(WorkQueue, IsTheDefaultOneWhereNobodyChooses)
 {
-    run(
+    run_well(
         [] {
             EXPECT_EQ("default", queue_here());
             EXPECT_EQ("default", name_of(coil_queue{}));
@@ -82,7 +88,7 @@ TEST(WorkQueue, IsInheritedByWhatACoroutineSpawnsAndCalls)
         EXPECT_EQ(0, call(1, [=] { return call(0, expect_batch); }));
         return coil_scope_close(&scope, 0);
     };
-    run(
+    run_well(
         [=] {
             coil_queue batch = create("batch");
             EXPECT_EQ(0, in_queue(batch, in_batch));
@@ -94,7 +100,7 @@ TEST(WorkQueue, IsInheritedByWhatACoroutineSpawnsAndCalls)
 
 TEST(WorkQueue, IsKnownOnEveryCore)
 {
-    run(
+    run_well(
         [] {
             coil_queue queue = create("everywhere", 42, 7);
             for (unsigned core = 0; core < 2; core++) {
@@ -118,7 +124,7 @@ TEST(WorkQueue, IsKnownOnEveryCore)
 
 TEST(WorkQueue, IsRefusedWithSharesOrAGoalOutOfRange)
 {
-    run([] {
+    run_well([] {
         coil_queue queue = {};
         EXPECT_EQ(-EINVAL, coil_queue_create(&queue, "none", 0, 0));
         EXPECT_EQ(-EINVAL, coil_queue_create(&queue, "much", COIL_SHARES_MAX + 1, 0));
@@ -133,7 +139,7 @@ TEST(WorkQueue, IsRefusedWithSharesOrAGoalOutOfRange)
 TEST(WorkQueue, IsOneOfSixteenInEachRun)
 {
     for (int i = 0; i < 3; i++) {
-        run([] {
+        run_well([] {
             coil_queue queue;
             for (int count = 1; count < COIL_QUEUES; count++)
                 EXPECT_EQ(0, in_queue(create("one"), [] { return 0; }));
@@ -148,7 +154,7 @@ TEST(WorkQueue, MayBeCreatedByAllCoresAtOnce)
     for (int i = 0; i < rounds(20); i++) {
         std::mutex lock;
         std::set<uint32_t> numbers;
-        run(
+        run_well(
             [&] {
                 Children children;
                 COIL_SCOPE(scope, COIL_FOREVER);
@@ -174,7 +180,7 @@ TEST(WorkQueue, LetsCompletionsTimersAndMailBeSeenWhileOthersAreBusy)
 {
     for (int64_t goal : {INT64_C(0), COIL_MSEC}) {
         SCOPED_TRACE(goal);
-        run(
+        run_well(
             [=] {
                 Children children;
                 bool done = false;
@@ -205,7 +211,7 @@ TEST(WorkQueue, LetsCompletionsTimersAndMailBeSeenWhileOthersAreBusy)
 
 TEST(WorkQueue, IsReadOnTheCoreThatAsks)
 {
-    run([] {
+    run_well([] {
         Children children;
         coil_queue queue = create("counted");
         Body body = [] {
@@ -232,7 +238,7 @@ TEST(WorkQueue, IsReadOnTheCoreThatAsks)
 
 TEST(WorkQueue, IsLeftByCancellationLikeAnyOther)
 {
-    run([] {
+    run_well([] {
         Children children;
         Body body = [] { return wait_for_ever(); };
         COIL_SCOPE(scope, COIL_FOREVER);

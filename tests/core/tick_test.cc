@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Coroutines that compute, and ask whether to give way: nothing else would let others run. */
 #include "support/running.h"
-#include "support/waits.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -10,6 +9,12 @@
 using namespace coil_test;
 
 namespace {
+
+/* Runs `body`, which has to succeed. */
+void run_well(Body body, const coil_options &options = cores(1))
+{
+    EXPECT_EQ(0, run(std::move(body), options));
+}
 
 /* Computes until `done`, which somebody else must bring about. */
 void compute_until(const bool &done)
@@ -29,7 +34,7 @@ void begin_to_compute()
 
 TEST(YieldIfNeeded, LetsOthersRunFromTimeToTime)
 {
-    run([] {
+    run_well([] {
         Children children;
         bool done = false;
         COIL_SCOPE(scope, COIL_FOREVER);
@@ -47,7 +52,7 @@ TEST(YieldIfNeeded, LetsOthersRunFromTimeToTime)
 
 TEST(YieldIfNeeded, LetsTimersCompletionsAndMailBeSeen)
 {
-    run(
+    run_well(
         [] {
             Children children;
             bool done = false;
@@ -103,7 +108,7 @@ TEST(YieldIfNeeded, SeldomYields)
 
 TEST(YieldIfNeeded, HearsOfADeadline)
 {
-    run([] {
+    run_well([] {
         COIL_SCOPE(scope, coil_after(2 * COIL_MSEC));
         int err = 0;
         while (err == 0)
@@ -117,7 +122,7 @@ TEST(YieldIfNeeded, HearsOfADeadline)
 
 TEST(YieldIfNeeded, HearsAtOnceOfACancellation)
 {
-    run([] {
+    run_well([] {
         begin_to_compute();
         COIL_SCOPE(scope, COIL_FOREVER);
         coil_scope_cancel(&scope);
@@ -128,7 +133,7 @@ TEST(YieldIfNeeded, HearsAtOnceOfACancellation)
 
 TEST(YieldIfNeeded, LetsAHurriedQueueRunBesideOneThatComputes)
 {
-    run([] {
+    run_well([] {
         Children children;
         coil_queue hurried = {}, batch = {};
         EXPECT_EQ(0, coil_queue_create(&hurried, "hurried", 100, 200 * COIL_USEC));
