@@ -19,7 +19,7 @@ enum { IN_FLIGHT = 64, CHUNK = 10000 };
 /* --- coil --------------------------------------------------------------------------------- */
 
 struct letter {
-    _Alignas(64) struct coil_message message;
+    struct coil_message message;
     uint64_t value;
 };
 

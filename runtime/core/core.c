@@ -73,6 +73,7 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     core->trim.expire = trim_expire;
     coil__signals_init(&core->signals);
     coil__ending_init(&core->ending);
+    coil__mailbox_init(&core->mailbox);
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
     int err = coil__sched_open(&core->sched, run->options->stack_size);
@@ -244,7 +245,8 @@ void coil__core_loop(struct coil__core *core)
 void coil__core_deliver_rest(struct coil__core *core)
 {
     coil__assert(core->finished); /* so that a delivery posts nothing */
-    coil__mailbox_drain(&core->mailbox);
+    while (!coil__mpsc_empty_in_order(&core->mailbox.messages)) /* ends: see there */
+        coil__mailbox_drain(&core->mailbox);
 }
 
 int coil__core_open_bell(struct coil__core *core)

@@ -4,6 +4,13 @@
 
 #include <sched.h>
 
+void coil__mailbox_init(struct coil__mailbox *mailbox)
+{
+    coil__mpsc_init(&mailbox->messages);
+    mailbox->asleep = 0;
+    mailbox->has_bell = 0;
+}
+
 /* Whether the receiver sleeps and nobody else is about to wake it. Sequentially consistent, like
  * the push before; pairs with coil__mailbox_sleep(): either we see that it sleeps, or it sees the
  * push. */
@@ -35,7 +42,7 @@ void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
 
 bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake)
 {
-    bool empty = coil__mpsc_empty(&mailbox->messages);
+    bool empty = coil__mpsc_empty_in_order(&mailbox->messages);
     *wake = !empty && claim_wake(mailbox);
     return empty;
 }
@@ -44,10 +51,11 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
     if (coil__mpsc_empty(&mailbox->messages))
         return;
-    struct coil__mpsc_node *node = coil__mpsc_take(&mailbox->messages);
-    while (node != NULL) { /* ends: what is posted meanwhile waits for the next turn */
+    for (unsigned i = 0; i < COIL__MAIL_BUDGET; i++) {
+        struct coil__mpsc_node *node = coil__mpsc_pop(&mailbox->messages);
+        if (node == NULL)
+            return;
         struct coil__message *message = (struct coil__message *)node;
-        node = node->next;
         message->deliver(message);
     }
 }

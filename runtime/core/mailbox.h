@@ -20,12 +20,17 @@ struct coil__message {
     void (*deliver)(struct coil__message *message);
 };
 
+/* Of cache lines of its own, which other cores write: but for the last one, unless it sleeps. */
 struct coil__mailbox {
-    struct coil__mpsc messages;
-    uint32_t asleep;   /* the receiver sleeps, or is about to */
+    struct coil__mpsc messages __attribute__((aligned(64)));
+    uint32_t asleep __attribute__((aligned(64))); /* the receiver sleeps, or is about to */
     uint32_t has_bell; /* threads that are no cores can wake the receiver (ring/ring.h) */
-    uint32_t pad[12];
-} __attribute__((aligned(64))); /* of its own cache line: other cores write it */
+};
+
+/* Messages that are delivered before the loop looks at anything else. */
+enum { COIL__MAIL_BUDGET = 256 };
+
+void coil__mailbox_init(struct coil__mailbox *mailbox);
 
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
@@ -41,7 +46,7 @@ void coil__mailbox_give_bell(struct coil__mailbox *mailbox);
  * the caller has to. From any core. */
 bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake);
 
-/* Delivers what is there. */
+/* Delivers what is there, up to the budget. */
 void coil__mailbox_drain(struct coil__mailbox *mailbox);
 
 /* Declares the receiver asleep. Returns false, awake again, when a message is there. */

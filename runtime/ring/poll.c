@@ -134,6 +134,7 @@ static int poll_open(struct coil__ring *ring, const struct coil__ring_options *o
         goto close_ops;
     coil__poll_jobs_open(poll, options);
     coil__heap_init(&poll->timers);
+    coil__mpsc_init(&poll->finished);
     poll->ring = ring;
     ring->own = poll;
     return 0;

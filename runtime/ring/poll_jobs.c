@@ -206,12 +206,9 @@ static void take_away(struct coil__poll *poll, struct coil__poll_op *op)
 
 void coil__poll_collect(struct coil__poll *poll)
 {
-    if (coil__mpsc_empty(&poll->finished))
-        return;
-    struct coil__mpsc_node *node = coil__mpsc_take(&poll->finished);
-    while (node != NULL) { /* ends: what is finished meanwhile waits for the next time */
+    struct coil__mpsc_node *node;
+    while ((node = coil__mpsc_pop(&poll->finished)) != NULL) { /* ends: no job begins meanwhile */
         struct coil__poll_op *op = (struct coil__poll_op *)node;
-        node = node->next;
         take_away(poll, op);
         coil__poll_finish(poll, op, op->result);
     }
