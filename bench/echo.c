@@ -8,7 +8,8 @@
  *
  * At 64 connections and more the load is the slower of the two, so that the server's CPU time of a
  * message tells more than the messages per second. The open-loop case sends on schedule, whatever
- * comes back, and counts latency from when a message was due. Not measured: a real network.
+ * comes back, and counts latency from when a message was due. One case is coil where io_uring is
+ * forbidden, beside bare epoll. Not measured: a real network.
  */
 #include "harness/callgrind.h"
 #include "harness/footprint.h"
@@ -31,15 +32,24 @@ enum {
 struct server {
     const char *name, *program;
     const char *arguments[4];
+    const char *ring; /* COIL_RING in its environment; NULL: as it is in ours */
 };
 
 static const struct server servers[] = {
-    {"coil", "../examples/echo_server", {"--cores", "1"}},
-    {"liburing_multishot", "echo_multishot", {NULL}},
-    {"liburing_oneshot", "echo_oneshot", {NULL}},
-    {"epoll", "echo_epoll", {NULL}},
-    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}},
+    {"coil", "../examples/echo_server", {"--cores", "1"}, NULL},
+    {"liburing_multishot", "echo_multishot", {NULL}, NULL},
+    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL},
+    {"epoll", "echo_epoll", {NULL}, NULL},
+    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL},
 };
+
+/* Where io_uring is forbidden. */
+static const struct server servers_on_poll[] = {
+    {"coil", "../examples/echo_server", {"--cores", "1"}, "poll"},
+    {"epoll", "echo_epoll", {NULL}, NULL},
+};
+
+enum { SERVERS_ON_POLL = 2 };
 
 /* How many of them stand in a case. --quick takes what takes a second each from two only. */
 enum { SERVERS_QUICK = 2, SERVERS = 4, SERVERS_WITH_SPIN = 5 };
@@ -61,6 +71,21 @@ struct pair {
 
 /* --- starting and stopping ---------------------------------------------------------------- */
 
+static const char *start_on_ring(struct pair *pair, bool count_instructions,
+                                 const char *const argv[])
+{
+    const char *ours = getenv("COIL_RING");
+    if (pair->server->ring != NULL)
+        setenv("COIL_RING", pair->server->ring, 1);
+    const char *failed = count_instructions ? callgrind_start(&pair->server_process, argv)
+                                            : process_start(&pair->server_process, argv);
+    if (pair->server->ring != NULL && ours == NULL)
+        unsetenv("COIL_RING");
+    else if (pair->server->ring != NULL)
+        setenv("COIL_RING", ours, 1);
+    return failed;
+}
+
 /* Starts the server, under callgrind if wanted, and finds its port. */
 static const char *start_server(struct pair *pair, bool count_instructions, char port[8])
 {
@@ -75,8 +100,7 @@ static const char *start_server(struct pair *pair, bool count_instructions, char
     for (size_t i = 0; i < 4 && pair->server->arguments[i] != NULL; i++)
         argv[count++] = pair->server->arguments[i];
 
-    const char *failed = count_instructions ? callgrind_start(&pair->server_process, argv)
-                                            : process_start(&pair->server_process, argv);
+    const char *failed = start_on_ring(pair, count_instructions, argv);
     if (failed != NULL)
         return failed;
     char line[256];
@@ -280,8 +304,8 @@ static const char *measure_instructions(const struct window *window, double figu
 
 /* Measures a case of `count` servers, and stops what that has started. */
 static void run_case(struct harness *harness, struct bench_case *bench_case,
-                     const struct point *point, size_t count, measure_fn *measure,
-                     const char *skipped)
+                     const struct point *point, const struct server *those, size_t count,
+                     measure_fn *measure, const char *skipped)
 {
     struct pair pairs[SERVERS_WITH_SPIN];
     struct subject subjects[SERVERS_WITH_SPIN];
@@ -289,12 +313,12 @@ static void run_case(struct harness *harness, struct bench_case *bench_case,
         skipped = "it takes two CPUs";
     for (size_t i = 0; i < count; i++) {
         pairs[i] = (struct pair){
-            .server = &servers[i],
+            .server = &those[i],
             .point = point,
             .placement = &harness->placement,
         };
         subjects[i] = (struct subject){
-            .name = servers[i].name,
+            .name = those[i].name,
             .measure = measure,
             .arg = &pairs[i],
             .skipped = skipped,
@@ -306,12 +330,13 @@ static void run_case(struct harness *harness, struct bench_case *bench_case,
     harness_case(harness, bench_case);
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].server_process.pid != 0 && !stop_pair(&pairs[i]))
-            harness_note(harness, point->name, servers[i].name, "did not end with status 0");
+            harness_note(harness, point->name, those[i].name, "did not end with status 0");
     }
 }
 
 static void run_windows(struct harness *harness, const struct point *point,
-                        const struct metric *metrics, size_t metric_count, measure_fn *measure)
+                        const struct server *those, size_t count, const struct metric *metrics,
+                        size_t metric_count, measure_fn *measure)
 {
     struct bench_case bench_case = {
         .metrics = metrics,
@@ -320,8 +345,7 @@ static void run_windows(struct harness *harness, const struct point *point,
         .quick_window_ms = point->user_time ? 60 : 25,
         .two_cpus = harness->placement.load_cpu >= 0,
     };
-    bool spin = point->connections == 1;
-    run_case(harness, &bench_case, point, spin ? SERVERS_WITH_SPIN : SERVERS, measure, NULL);
+    run_case(harness, &bench_case, point, those, count, measure, NULL);
 }
 
 /* Figures that do not jitter: once is enough. */
@@ -330,7 +354,7 @@ static void run_once(struct harness *harness, const struct point *point,
 {
     struct bench_case bench_case = {.metrics = metric, .metric_count = 1, .rounds = 1};
     size_t count = harness->quick ? SERVERS_QUICK : SERVERS;
-    run_case(harness, &bench_case, point, count, measure, skipped);
+    run_case(harness, &bench_case, point, servers, count, measure, skipped);
 }
 
 int main(int argc, char **argv)
@@ -343,6 +367,9 @@ int main(int argc, char **argv)
         {"16 connections, 64 KiB", 16, 65536, 1, 0, false},
         {"64 connections, 64 B, 16 deep", 64, 64, 16, 0, false},
     };
+    static const struct point on_poll = {
+        "64 connections on poll, 64 B", 64, 64, 1, 0, false,
+    };
     static const struct point open = {"64 connections, 64 B, 40000/s", 64, 64, 1, 40000, false};
     static const struct point idle = {"9000 idle connections", IDLE_CONNECTIONS, 64, 1, 0, false};
 
@@ -350,10 +377,14 @@ int main(int argc, char **argv)
     harness_open(&harness, argc, argv, "echo",
                  "How many messages does an echo server return, how soon, and at what cost?");
     for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
-        run_windows(&harness, &closed[i], closed_metrics,
+        run_windows(&harness, &closed[i], servers,
+                    closed[i].connections == 1 ? SERVERS_WITH_SPIN : SERVERS, closed_metrics,
                     closed[i].user_time ? CLOSED_METRICS_WITH_USER : CLOSED_METRICS,
                     measure_closed);
-    run_windows(&harness, &open, closed_metrics + 1, CLOSED_METRICS - 1, measure_open);
+    run_windows(&harness, &on_poll, servers_on_poll, SERVERS_ON_POLL, closed_metrics,
+                CLOSED_METRICS, measure_closed);
+    run_windows(&harness, &open, servers, SERVERS, closed_metrics + 1, CLOSED_METRICS - 1,
+                measure_open);
     run_once(&harness, &closed[1], &instruction_metric, measure_instructions, callgrind_missing());
     run_once(&harness, &idle, &idle_metric, measure_idle, NULL);
     return harness_close(&harness);
