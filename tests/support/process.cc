@@ -13,11 +13,13 @@ namespace coil_test {
 
 std::string without_notice(const std::string &output)
 {
-    size_t at = output.find("coil: runs on ");
-    if (at == std::string::npos || (at > 0 && output[at - 1] != '\n'))
-        return output;
-    size_t end = output.find('\n', at);
-    return output.substr(0, at) + (end == std::string::npos ? "" : output.substr(end + 1));
+    std::stringstream lines(output);
+    std::string rest;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.find("coil: runs on ") != 0)
+            rest += line + (lines.eof() ? "" : "\n");
+    }
+    return rest;
 }
 
 Outcome run_shell(const std::string &command)
