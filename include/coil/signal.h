@@ -42,7 +42,8 @@ struct coil_signals {
 
 /*
  * Begins to note the signals of `set` that the process gets. Several may be open for the same
- * signal, on any cores: each of them notes it. A core's thread that opens one has them unblocked.
+ * signal, on any cores: each of them notes it. A core's thread that opens one has them unblocked,
+ * and keeps them so: the thread that called coil_run_attached(), too.
  *
  * Returns 0; -EINVAL: the set is empty, or one of it can't be caught (SIGKILL, SIGSTOP) or reports
  * a fault; -EMFILE, -ENFILE or -ENOMEM: as of coil_promise_wait().
