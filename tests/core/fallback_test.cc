@@ -118,6 +118,9 @@ TEST_F(Fallback, RunsUnderAFilterOfSystemCalls)
 
 TEST_F(Fallback, RunsWhereOnlyOneOfTheCallsIsForbidden)
 {
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "it does not see how liburing unmaps the ring that was refused, and takes "
+                        "the next one in that place for a race";
     for (long call : {SYS_io_uring_enter, SYS_io_uring_register}) {
         ChildOutcome outcome = run_in_child([=] {
             if (!deny_system_call(call, EPERM))
