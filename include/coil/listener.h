@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One address that all cores serve. How connections come to them is an option:
+ * One address that all cores serve.
  *
- *     COIL_BALANCE_KERNEL  each core has a socket of its own (SO_REUSEPORT), to which the kernel
- * sends a connection by a hash of its addresses. Nothing crosses cores; but with few connections
- * some cores have twice as many as others, for as long as they last, and one that is busy is sent
- * no fewer. COIL_BALANCE_LEAST   the core that opened the listener accepts for all, and hands each
- *                          connection to the core that has the fewest open ones. They differ by one
- *                          at most when connections come; each costs a message, and one core
- * accepts.
- *
- *     one core                                     a coroutine of each core
- *     err = coil_listener_open(&listener, ...);    while ((conn = coil_listener_next(&listener)) >=
- * 0)
- *                                                      ... serve it, and at its end:
- *                                                          coil_listener_done(&listener)
- *     coil_listener_destroy(&listener);            coil_listener_leave(&listener);
+ *     one core                              a coroutine of each core
+ *     err = coil_listener_open(&all, ...);  while ((conn = coil_listener_next(&all)) >= 0) {
+ *                                               ... serve it, and at its end:
+ *                                               coil_listener_done(&all);
+ *                                           }
+ *     coil_listener_destroy(&all);          coil_listener_leave(&all);
  */
 #ifndef COIL_LISTENER_H
 #define COIL_LISTENER_H
@@ -25,8 +17,18 @@
 
 COIL_BEGIN_DECLS
 
-/* How connections come to the cores; see above. */
-enum coil_balance { COIL_BALANCE_KERNEL, COIL_BALANCE_LEAST };
+/* How connections come to the cores. */
+enum coil_balance {
+    /* Each core has a socket of its own (SO_REUSEPORT), to which the kernel sends a connection by a
+     * hash of its addresses. Nothing crosses cores; but with few connections some cores have twice
+     * as many as others, for as long as they last, and one that is busy is sent no fewer. */
+    COIL_BALANCE_KERNEL,
+
+    /* The core that opened the listener accepts for all, and hands each connection to the core that
+     * has the fewest open ones. They differ by one at most when connections come; each costs a
+     * message, and one core accepts. */
+    COIL_BALANCE_LEAST,
+};
 
 /* private: what a core has of it */
 struct coil_listener_core;

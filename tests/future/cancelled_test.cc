@@ -51,6 +51,7 @@ struct World {
     coil_chan chan = {}, full_chan = {};
     coil_xchan xchan = {}, full_xchan = {};
     coil_signals signals = {};
+    coil_listener open_listener = {}, closed_listener = {};
 
     World()
     {
@@ -83,12 +84,16 @@ struct World {
         coil_xchan_init(&xchan, &byte, 1, 1);
         coil_xchan_init(&full_xchan, &byte, 1, 1);
         EXPECT_EQ(0, coil_xchan_send(&full_xchan, &byte));
+        EXPECT_EQ(
+            0, coil_listener_open(&open_listener, addr(), sizeof(address), 5, COIL_BALANCE_LEAST));
         EXPECT_EQ(0, coil_signals_open(&signals, COIL_SIGNAL(SIGUSR2)));
     }
 
     ~World()
     {
         coil_signals_close(&signals);
+        coil_listener_leave(&open_listener);
+        coil_listener_destroy(&open_listener);
         coil_mutex_unlock(&held_mutex);
         for (coil_future *future : sleeps)
             coil_future_drop(future);
@@ -185,6 +190,12 @@ const Table &operations()
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
         {"coil_offload", offload},
+        {"coil_listener_open",
+         [](World &w) {
+             return coil_listener_open(&w.closed_listener, w.addr(), sizeof(w.address), 5,
+                                       COIL_BALANCE_KERNEL);
+         }},
+        {"coil_listener_next", [](World &w) { return coil_listener_next(&w.open_listener); }},
         {"coil_signal_wait", [](World &w) { return coil_signal_wait(&w.signals); }},
         {"coil_stop_wait", [](World &) { return coil_stop_wait(); }},
         {"coil_getaddrinfo", look_up},
