@@ -98,6 +98,8 @@ static int64_t execute(const struct coil__poll_op *op)
     const char *path = (const char *)(uintptr_t)sqe->addr;
     switch (sqe->opcode) {
     case IORING_OP_OPENAT:
+        if (path == NULL)
+            return -EFAULT; /* the C library's function may not be asked */
         return result_of(openat(sqe->fd, path, (int)sqe->open_flags, (mode_t)sqe->len));
     case IORING_OP_STATX:
         return result_of(statx(sqe->fd, path, (int)sqe->statx_flags, sqe->len,
