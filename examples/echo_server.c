@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Echoes every byte back: one listener per core, one coroutine per connection. */
+/* Echoes every byte back: one listener for all cores, one coroutine per connection. */
 #include "server_options.h"
 
 #include <errno.h>
@@ -7,40 +7,49 @@
 #include <stdio.h>
 #include <string.h>
 
+struct connection {
+    struct coil_listener *listener;
+    int fd;
+};
+
 static int echo(void *arg)
 {
-    int conn = *(int *)arg;
+    const struct connection *conn = arg;
     void *data;
     ssize_t n;
 
     struct coil_receiver receiver = COIL_ZERO;
-    coil_receiver_open(&receiver, conn);
+    coil_receiver_open(&receiver, conn->fd);
     while ((n = coil_receiver_next(&receiver, &data)) > 0) {
         if (coil_receiver_reply(&receiver, data, (size_t)n) < 0)
             break;
     }
     coil_receiver_close(&receiver);
-    coil_close(conn);
+    coil_close(conn->fd);
+    coil_listener_done(conn->listener);
     return 0; /* A lost client is no failure of the server: do not cancel the others. */
 }
 
-/* Serves one core's listener, until coil_stop(); then its connections, until they end or the grace
- * does. */
+/* Whether coil_stop() ended it, or who accepts for all left, which has its own error if any. */
+static bool is_good_end(int result)
+{
+    return result == -ESHUTDOWN || result == -EPIPE;
+}
+
+/* Serves the connections of one core, until coil_stop(); then until they end or the grace does. */
 static int serve(void *arg)
 {
-    int listener = *(int *)arg;
+    struct connection conn = {.listener = arg};
     COIL_SCOPE(connections, COIL_FOREVER);
-    struct coil_acceptor acceptor = COIL_ZERO;
-    coil_acceptor_open(&acceptor, listener, 0);
-
-    int conn;
-    while ((conn = coil_acceptor_next(&acceptor)) >= 0) {
-        if (coil_spawn_copy(&connections, echo, &conn, sizeof(conn)) < 0)
-            coil_close(conn); /* No memory for one more: refuse it, serve the others. */
+    while ((conn.fd = coil_listener_next(conn.listener)) >= 0) {
+        if (coil_spawn_copy(&connections, echo, &conn, sizeof(conn)) < 0) {
+            coil_close(conn.fd); /* No memory for one more: refuse it, serve the others. */
+            coil_listener_done(conn.listener);
+        }
     }
-    coil_acceptor_close(&acceptor);
-    coil_close(listener); /* Who connects from here on is refused, not left waiting. */
-    return coil_scope_close(&connections, conn == -ESHUTDOWN ? 0 : conn);
+    /* Who connects from here on is refused, not left waiting. */
+    coil_listener_leave(conn.listener);
+    return coil_scope_close(&connections, is_good_end(conn.fd) ? 0 : conn.fd);
 }
 
 struct end {
@@ -60,24 +69,19 @@ static int end_on_signals(void *arg)
     }
 }
 
-/* Takes the listeners over, one for each core. */
-static int serve_on_all_cores(const struct server_options *options, int listeners[])
+static int serve_on_all_cores(const struct server_options *options, struct coil_listener *listener)
 {
     COIL_SCOPE(cores, COIL_FOREVER);
     int err = 0;
-    for (unsigned core = 0; core < coil_core_count(); core++) {
-        if (err >= 0)
-            err = coil_spawn_on(&cores, core, serve, &listeners[core]);
-        if (err < 0)
-            coil_close(listeners[core]);
-    }
+    for (unsigned core = 0; core < coil_core_count() && err >= 0; core++)
+        err = coil_spawn_on(&cores, core, serve, listener);
     if (err >= 0)
         server_options_announce(&options->address);
     return coil_scope_close(&cores, err);
 }
 
 /* Serves until a signal ends it. */
-static int serve_until_signal(const struct server_options *options, int listeners[])
+static int serve_until_signal(const struct server_options *options, struct coil_listener *listener)
 {
     struct end end = {.grace_ns = options->grace_ns};
     int err = coil_signals_open(&end.signals, COIL_SIGNAL(SIGTERM) | COIL_SIGNAL(SIGINT));
@@ -86,31 +90,26 @@ static int serve_until_signal(const struct server_options *options, int listener
     COIL_SCOPE(beside, COIL_FOREVER);
     err = coil_spawn(&beside, end_on_signals, &end);
     if (err >= 0)
-        err = serve_on_all_cores(options, listeners);
+        err = serve_on_all_cores(options, listener);
     coil_scope_cancel(&beside);
     err = coil_scope_close(&beside, err);
     coil_signals_close(&end.signals);
     return err == -ECANCELED && coil_stopping() ? 0 : err; /* The grace is over: so be it. */
 }
 
-/* One listener for each core, all on the same port: the kernel spreads connections over them. */
 static int run(void *arg)
 {
     struct server_options *options = arg;
     struct sockaddr *address = (struct sockaddr *)&options->address;
     socklen_t len = sizeof(options->address);
-    int listeners[SERVER_CORES_MAX];
-    unsigned count = 0;
-    int err = 0;
-    while (count < coil_core_count() && err >= 0) {
-        err = listeners[count] = coil_tcp_listen(address, len, 4096);
-        if (err >= 0 && count++ == 0)
-            err = coil_getsockname(err, address, &len); /* which port 0 has become */
-    }
+    struct coil_listener listener;
+    int err = coil_listener_open(&listener, address, len, 4096, options->balance);
+    if (err < 0)
+        return err;
+    err = coil_listener_address(&listener, address, &len); /* which port 0 has become */
     if (err >= 0)
-        return serve_until_signal(options, listeners);
-    while (count > 0)
-        coil_close(listeners[--count]);
+        err = serve_until_signal(options, &listener);
+    coil_listener_destroy(&listener);
     return err;
 }
 

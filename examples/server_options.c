@@ -12,12 +12,15 @@
 
 static void help(const char *program, const char *purpose)
 {
-    printf("usage: %s [--port N] [--host ADDRESS] [--cores N] [--cpus LIST]\n\n%s\n\n"
+    printf("usage: %s [--port N] [--host ADDRESS] [--cores N] [--cpus LIST]\n"
+           "       [--grace MSEC] [--balance WAY]\n\n%s\n\n"
            "  --port N        TCP port to listen on; 0: any free one (7000)\n"
            "  --host ADDRESS  IPv4 address to listen on (127.0.0.1)\n"
            "  --cores N       threads, each with a loop of its own (one per CPU)\n"
            "  --cpus LIST     CPUs to pin them to, like 0,2-5 (those it may run on)\n"
            "  --grace MSEC    for connections to end once it was told to (1000)\n"
+           "  --balance WAY   how connections come to the cores: kernel, by a hash of their\n"
+           "                  addresses; least, to the one with the fewest (kernel)\n"
            "  --help          this text\n\n"
            "Prints `listening on ADDRESS:PORT` once it accepts. SIGTERM or SIGINT ends it,\n"
            "gracefully; another one ends it at once.\n"
@@ -75,6 +78,14 @@ static bool is_cpu_list(const char *text)
     return false;
 }
 
+static enum coil_balance balance(const char *program, const char *text)
+{
+    bool least = strcmp(text, "least") == 0;
+    if (!least && strcmp(text, "kernel") != 0)
+        refuse(program, "balance", text, "kernel or least");
+    return least ? COIL_BALANCE_LEAST : COIL_BALANCE_KERNEL;
+}
+
 /* A thousand connections need a thousand descriptors: as many as the system lets us have. */
 static void raise_descriptor_limit(void)
 {
@@ -85,18 +96,16 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static const struct option known[] = {
+    {"port", required_argument, NULL, 'p'},  {"host", required_argument, NULL, 'a'},
+    {"cores", required_argument, NULL, 'n'}, {"cpus", required_argument, NULL, 'c'},
+    {"grace", required_argument, NULL, 'g'}, {"balance", required_argument, NULL, 'b'},
+    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+};
+
 void server_options_parse(struct server_options *options, int argc, char **argv,
                           const char *purpose)
 {
-    static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"host", required_argument, NULL, 'a'},
-        {"cores", required_argument, NULL, 'n'},
-        {"cpus", required_argument, NULL, 'c'},
-        {"grace", required_argument, NULL, 'g'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     argv[0] = program_invocation_short_name; /* for getopt_long()'s messages as well */
     *options = (struct server_options){
         .address = {.sin_family = AF_INET,
@@ -123,6 +132,9 @@ void server_options_parse(struct server_options *options, int argc, char **argv,
             break;
         case 'g':
             options->grace_ns = number(argv[0], "grace", optarg, 0, 1000000) * COIL_MSEC;
+            break;
+        case 'b':
+            options->balance = balance(argv[0], optarg);
             break;
         case 'h':
             help(argv[0], purpose);

@@ -211,6 +211,19 @@ TEST_F(EchoServer, ServesOnTwoCores)
     EXPECT_EQ("", clients.run());
 }
 
+/* One socket listens for both cores, and the first one hands half of the connections over. */
+TEST_F(EchoServer, GivesEachCoreItsShareIfToldTo)
+{
+    serve({"--cores", "2", "--balance", "least"});
+    EXPECT_EQ(1, count_listeners(server_->port()));
+    size_t before = server_->count_descriptors();
+    for (uint64_t seed = 11; seed < 14; seed++) {
+        EchoClients clients(server_->port(), 100, 1000, seed);
+        EXPECT_EQ("", clients.run());
+    }
+    EXPECT_TRUE(server_->wait_for_descriptors(before)) << "connections stay open";
+}
+
 /* What is sent while nobody reads piles up in the sockets, then in the server's buffers. */
 TEST_F(EchoServer, WaitsForAClientThatDoesNotRead)
 {
@@ -313,9 +326,10 @@ TEST_F(EchoServer, EndsOnSigintUnderLoad)
 /* Each connection that was accepted gets all of its replies, then no more is accepted. */
 TEST_F(EchoServer, DropsNoRequestWhenItIsToldToEnd)
 {
-    for (unsigned seed = 0; seed < 3; seed++) {
-        serve({"--cores", "2", "--grace", "600000"});
-        ASSERT_TRUE(wait_for_listeners(server_->port(), 2));
+    for (unsigned seed = 0; seed < 4; seed++) {
+        bool one_accepts = seed == 3;
+        serve({"--cores", "2", "--grace", "600000", "--balance", one_accepts ? "least" : "kernel"});
+        ASSERT_TRUE(wait_for_listeners(server_->port(), one_accepts ? 1 : 2));
         Load load(server_->port(), 6, 50);
         load.wait_for_replies(100 + 37 * seed);
         expect_end(SIGTERM);

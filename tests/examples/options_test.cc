@@ -53,6 +53,9 @@ TEST(Options, OfEchoServerAreRefusedInOneLineWhenWrong)
              Case{"echo_server", "--cpus 0,", "--cpus: \"0,\""},
              Case{"echo_server", "--cpus 1-0", "--cpus: \"1-0\""},
              Case{"echo_server", "--cpus 1023", "--cpus: \"1023\""},
+             Case{"echo_server", "--balance", "requires an argument"},
+             Case{"echo_server", "--balance ''", "--balance: \"\" is not kernel or least"},
+             Case{"echo_server", "--balance fewest", "--balance: \"fewest\""},
              Case{"echo_server", "7000", "unexpected argument \"7000\""},
          })
         expect_refused(wrong);
