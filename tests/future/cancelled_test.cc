@@ -128,6 +128,12 @@ ssize_t look_up(World &)
     return coil_getaddrinfo("192.0.2.7", "1", nullptr, &found);
 }
 
+ssize_t open_listener(World &w)
+{
+    return coil_listener_open(&w.closed_listener, w.addr(), sizeof(w.address), 5,
+                              COIL_BALANCE_KERNEL);
+}
+
 /* By name, as the headers have it. */
 const Table &operations()
 {
@@ -190,11 +196,7 @@ const Table &operations()
         {"coil__call",
          [](World &) { return call(0, [] { return 0; }); }}, /* behind the macro coil_call() */
         {"coil_offload", offload},
-        {"coil_listener_open",
-         [](World &w) {
-             return coil_listener_open(&w.closed_listener, w.addr(), sizeof(w.address), 5,
-                                       COIL_BALANCE_KERNEL);
-         }},
+        {"coil_listener_open", open_listener},
         {"coil_listener_next", [](World &w) { return coil_listener_next(&w.open_listener); }},
         {"coil_signal_wait", [](World &w) { return coil_signal_wait(&w.signals); }},
         {"coil_stop_wait", [](World &) { return coil_stop_wait(); }},
