@@ -96,6 +96,14 @@ void coil__sim_files_close(void)
     room = 0;
 }
 
+unsigned coil__sim_files_count(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < room; i++)
+        count += table[i] != NULL ? 1 : 0;
+    return count;
+}
+
 void coil__sim_file_init(struct coil__sim_file *file, const struct coil__sim_file_kind *kind)
 {
     file->kind = kind;

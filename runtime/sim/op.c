@@ -133,10 +133,17 @@ static void complete(struct coil__sim_op *op, int32_t result)
 
 /* ---- its events ---- */
 
+static int32_t attempt(struct coil__sim_op *op)
+{
+    if (op->stopped)
+        return op->result;
+    return coil__sim_op_forced(op) ? coil__sim_attempt_forced(op) : op->code->attempt(op);
+}
+
 static void op_fire(struct coil__sim_event *event)
 {
     struct coil__sim_op *op = coil__container_of(event, struct coil__sim_op, event);
-    int32_t result = op->stopped ? op->result : op->code->attempt(op);
+    int32_t result = attempt(op);
     if (result == COIL__SIM_GOES_ON)
         return;
     if (result != COIL__SIM_PARK) {
@@ -165,6 +172,8 @@ void coil__sim_op_stop(struct coil__sim_op *op, int32_t result)
         coil__sim_unplan(&op->event);
     op->state = COIL__SIM_OP_PLANNED;
     op->stopped = true;
+    if (coil__sim_op_forced(op))
+        result = coil__sim_stop_forced(result);
     op->result = op->progress > 0 ? (int32_t)op->progress : result;
     coil__sim_plan(&op->event, coil__sim_delay(20000));
 }

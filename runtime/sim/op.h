@@ -49,6 +49,17 @@ struct coil__sim_opcode {
 /* The opcode's; NULL: there is none. */
 const struct coil__sim_opcode *coil__sim_opcode_of(unsigned opcode);
 
+/* Whether a test has its say about the operation / what it is then, in place of an attempt, and in
+ * place of the result that a stop has. */
+static inline bool coil__sim_op_forced(const struct coil__sim_op *op)
+{
+    return __builtin_expect(coil__sim.forced.moment != COIL__SIM_AT_NONE, 0) &&
+           coil__sim.forced.opcode == op->sqe.opcode;
+}
+
+int32_t coil__sim_attempt_forced(struct coil__sim_op *op);
+int32_t coil__sim_stop_forced(int32_t result);
+
 /* Takes all entries of the SQ. */
 void coil__sim_submit(struct coil__sim_ring *ring);
 

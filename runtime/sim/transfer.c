@@ -107,6 +107,8 @@ int coil__sim_select_buffer(struct coil__sim_op *op, struct coil__sim_transfer *
 size_t coil__sim_part(size_t len)
 {
     uint32_t bound = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
+    if (len > 1 && coil__sim.forced.halves)
+        return len / 2;
     if (len > 1 && coil__sim_chance(COIL_SIM_FAULTS_MILD, 50000))
         return 1 + coil__sim_below(bound - 1);
     return len;

@@ -12,6 +12,7 @@
 #ifndef COIL_SIM_WORLD_H
 #define COIL_SIM_WORLD_H
 
+#include "sim/force.h"
 #include "sim/knobs.h"
 #include "sim/trace.h"
 #include "ring/ring.h"
@@ -60,6 +61,7 @@ struct coil__sim {
     unsigned core_count;
     bool runs;
     bool cut; /* the power is off: nothing is done any more */
+    struct coil__sim_forced forced;
 };
 
 extern struct coil__sim coil__sim;
