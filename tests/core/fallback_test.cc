@@ -35,7 +35,11 @@ struct Fallback : testing::Test {
         unsetenv("COIL_RING");
         coil__ring_choice_quiet = false;
     }
-    ~Fallback() override { coil__ring_choice_quiet = true; }
+    ~Fallback() override
+    {
+        unsetenv("COIL_RING"); /* also when a test has ended early */
+        coil__ring_choice_quiet = true;
+    }
 };
 
 std::string said;

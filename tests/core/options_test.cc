@@ -27,13 +27,21 @@ struct Options : testing::Test {
     const cpu_set_t &allowed = placement.topology.allowed;
     int *const cpus = placement.cpus;
 
-    Options()
+    static void forget_environment()
     {
         for (const char *name :
              {"COIL_CORES", "COIL_CPUS", "COIL_HYPERTHREADS", "COIL_RING_ENTRIES",
               "COIL_STACK_SIZE", "COIL_SPIN_NS", "COIL_STALL_NS", "COIL_RECV_BUFFER_SIZE",
               "COIL_RECV_BUFFER_COUNT", "COIL_RING", "COIL_BLOCKING_THREADS"})
             unsetenv(name);
+    }
+
+    /* Nor do they say anything to the tests behind one that ends early. */
+    void TearDown() override { forget_environment(); }
+
+    Options()
+    {
+        forget_environment();
         last_line.clear();
         line_count = 0;
         given.log = [](const char *line) {
@@ -270,7 +278,6 @@ TEST_F(Options, ChooseTheRingByItsName)
     EXPECT_EQ(0, run(name_of_ring, given)) << "the caller's word goes first";
     given.ring = nullptr;
     expect_refused("nonsense");
-    unsetenv("COIL_RING"); /* for the tests behind this one */
 }
 
 } // namespace
