@@ -189,6 +189,13 @@ const Table &operations()
          [](World &w) { /* it takes the buffer over in any case */
                         return coil_receiver_reply(&w.receiver, std::exchange(w.lent, nullptr), 1);
          }},
+    };
+    return table;
+}
+
+const Table &time_and_cores()
+{
+    static const Table table = {
         {"coil_sleep", [](World &) { return coil_sleep(0); }},
         {"coil_sleep_until", [](World &) { return coil_sleep_until(0); }},
         {"coil_yield", [](World &) { return coil_yield(); }},
@@ -241,6 +248,7 @@ const Table &calls()
 {
     static const Table table = [] {
         Table all = operations();
+        all.insert(time_and_cores().begin(), time_and_cores().end());
         all.insert(locks_and_channels().begin(), locks_and_channels().end());
         return all;
     }();
