@@ -78,8 +78,7 @@ int rank_of(const std::string &layer)
 {
     static const std::map<std::string, int> ranks = {
         {"base", 0}, {"coro", 1}, {"future", 2}, {"ring", 3},   {"sim", 4}, {"core", 5},
-        {"ops", 6},  {"sync", 6}, {"chan", 6},   {"stream", 6}, {"gen", 6},
-        {"serve", 7},
+        {"ops", 6},  {"sync", 6}, {"chan", 6},   {"stream", 6}, {"gen", 6}, {"serve", 7},
     };
     auto found = ranks.find(layer);
     return found == ranks.end() ? -1 : found->second;

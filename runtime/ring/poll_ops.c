@@ -62,7 +62,7 @@ static void grow_table(struct coil__poll *poll)
 {
     struct coil__poll_op **old = poll->table;
     size_t size = (size_t)1 << poll->table_bits;
-    struct coil__poll_op **table = calloc(2 * size, sizeof(*table));
+    struct coil__poll_op **table = calloc(2 * size, sizeof(void *));
     if (table == NULL)
         return;
     poll->table = table;
@@ -167,7 +167,7 @@ void coil__poll_finish(struct coil__poll *poll, struct coil__poll_op *op, int32_
 int coil__poll_ops_open(struct coil__poll *poll)
 {
     poll->table_bits = TABLE_BITS_MIN;
-    poll->table = calloc((size_t)1 << poll->table_bits, sizeof(*poll->table));
+    poll->table = calloc((size_t)1 << poll->table_bits, sizeof(void *));
     return poll->table == NULL ? -ENOMEM : 0;
 }
 
