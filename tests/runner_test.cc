@@ -109,6 +109,16 @@ TEST(RunScript, RefusesAWrongOptionInOneLine)
     EXPECT_EQ(0, run_in_project("tests/run --help").status);
 }
 
+TEST(SoakScript, RefusesAWrongOptionInOneLine)
+{
+    for (const char *arguments : {"--bogus", "--seeds", "--seeds=0", "--first x", "--preset no"}) {
+        Outcome outcome = run_in_project(std::string("tests/soak ") + arguments);
+        EXPECT_EQ(2, outcome.status);
+        EXPECT_EQ(outcome.output.size() - 1, outcome.output.find('\n')) << outcome.output;
+    }
+    EXPECT_EQ(0, run_in_project("tests/soak --help").status);
+}
+
 TEST(Setup, IsContentWhereTheTestsRun)
 {
     Outcome outcome = run_in_project("bash -c '. .ci/setup.sh; setup_need --no-install tests'");
