@@ -9,7 +9,9 @@
  * At 64 connections and more the load is the slower of the two, so that the server's CPU time of a
  * message tells more than the messages per second. The open-loop case sends on schedule, whatever
  * comes back, and counts latency from when a message was due. One case is coil where io_uring is
- * forbidden, beside bare epoll. Not measured: a real network.
+ * forbidden, beside bare epoll. In another coil serves on both CPUs, beside itself on one: as the
+ * load needs all of the second, that tells what sharing it costs, not what two cores can do. Not
+ * measured: a real network.
  */
 #include "harness/callgrind.h"
 #include "harness/footprint.h"
@@ -33,23 +35,33 @@ struct server {
     const char *name, *program;
     const char *arguments[4];
     const char *ring; /* COIL_RING in its environment; NULL: as it is in ours */
+    bool both_cpus;   /* also the one of the load */
 };
 
 static const struct server servers[] = {
-    {"coil", "../examples/echo_server", {"--cores", "1"}, NULL},
-    {"liburing_multishot", "echo_multishot", {NULL}, NULL},
-    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL},
-    {"epoll", "echo_epoll", {NULL}, NULL},
-    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL},
+    {"coil", "../examples/echo_server", {"--cores", "1"}, NULL, false},
+    {"liburing_multishot", "echo_multishot", {NULL}, NULL, false},
+    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL, false},
+    {"epoll", "echo_epoll", {NULL}, NULL, false},
+    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL, false},
 };
 
 /* Where io_uring is forbidden. */
 static const struct server servers_on_poll[] = {
-    {"coil", "../examples/echo_server", {"--cores", "1"}, "poll"},
-    {"epoll", "echo_epoll", {NULL}, NULL},
+    {"coil", "../examples/echo_server", {"--cores", "1"}, "poll", false},
+    {"epoll", "echo_epoll", {NULL}, NULL, false},
 };
 
 enum { SERVERS_ON_POLL = 2 };
+
+/* How many cores serve, and how connections come to them. */
+static const struct server servers_on_two[] = {
+    {"coil", "../examples/echo_server", {"--cores", "2"}, NULL, true},
+    {"least", "../examples/echo_server", {"--cores", "2", "--balance", "least"}, NULL, true},
+    {"one_core", "../examples/echo_server", {"--cores", "1"}, NULL, false},
+};
+
+enum { SERVERS_ON_TWO = 3 };
 
 /* How many of them stand in a case. --quick takes what takes a second each from two only. */
 enum { SERVERS_QUICK = 2, SERVERS = 4, SERVERS_WITH_SPIN = 5 };
@@ -90,12 +102,15 @@ static const char *start_on_ring(struct pair *pair, bool count_instructions,
 static const char *start_server(struct pair *pair, bool count_instructions, char port[8])
 {
     static char program[4096]; /* outlives the call: part of a reason */
-    char cpu[16];
+    char cpus[32];
     process_beside(program, sizeof(program), pair->server->program);
     if (access(program, X_OK) != 0)
         return "its program has not been built";
-    snprintf(cpu, sizeof(cpu), "%d", pair->placement->server_cpu);
-    const char *argv[ARGUMENT_MAX] = {program, "--port", "0", "--cpus", cpu};
+    const struct placement *placement = pair->placement;
+    int length = snprintf(cpus, sizeof(cpus), "%d", placement->server_cpu);
+    if (pair->server->both_cpus)
+        snprintf(cpus + length, sizeof(cpus) - (size_t)length, ",%d", placement->load_cpu);
+    const char *argv[ARGUMENT_MAX] = {program, "--port", "0", "--cpus", cpus};
     size_t count = 5;
     for (size_t i = 0; i < 4 && pair->server->arguments[i] != NULL; i++)
         argv[count++] = pair->server->arguments[i];
@@ -370,6 +385,9 @@ int main(int argc, char **argv)
     static const struct point on_poll = {
         "64 connections on poll, 64 B", 64, 64, 1, 0, false,
     };
+    static const struct point on_two = {
+        "64 connections on two cores, 64 B", 64, 64, 1, 0, false,
+    };
     static const struct point open = {"64 connections, 64 B, 40000/s", 64, 64, 1, 40000, false};
     static const struct point idle = {"9000 idle connections", IDLE_CONNECTIONS, 64, 1, 0, false};
 
@@ -383,6 +401,8 @@ int main(int argc, char **argv)
                     measure_closed);
     run_windows(&harness, &on_poll, servers_on_poll, SERVERS_ON_POLL, closed_metrics,
                 CLOSED_METRICS, measure_closed);
+    run_windows(&harness, &on_two, servers_on_two, SERVERS_ON_TWO, closed_metrics, CLOSED_METRICS,
+                measure_closed);
     run_windows(&harness, &open, servers, SERVERS, closed_metrics + 1, CLOSED_METRICS - 1,
                 measure_open);
     run_once(&harness, &closed[1], &instruction_metric, measure_instructions, callgrind_missing());
