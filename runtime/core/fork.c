@@ -3,7 +3,8 @@
  * A child of fork() has copies of the cores' memory, except for their rings, and of their
  * descriptors. Nothing in there may go on: its operations are the parent's. So the descriptors are
  * closed, which takes them from nobody, the gate is shut, and what the forking coroutine does with
- * coil ends with a line that says why. It may still exec, or _exit.
+ * coil ends with a line that says why. So does the loop, if a message's delivery forked and returns
+ * to it. Either may still exec, or _exit.
  */
 #include "core/fork.h"
 
@@ -28,6 +29,36 @@ static void forget_rings(const struct coil__run *run)
     }
 }
 
+static void goes_on(void)
+{
+    coil__panic(__FILE__, __LINE__, "a core goes on where none may");
+}
+
+static void message_arrives(struct coil__message *message)
+{
+    (void)message;
+    goes_on();
+}
+
+static void timer_expires(struct coil_timer *timer)
+{
+    (void)timer;
+    goes_on();
+}
+
+/* Lets the loop end at what it does next, which is another delivery, or a look at the timers if it
+ * has delivered enough. It may not get as far as its ring, which is not there. */
+static void bury_loop(struct coil__core *core)
+{
+    static struct coil__message message = {.deliver = message_arrives};
+    static struct coil_timer timer = {.expire = timer_expires};
+    core->stopping = false;
+    coil__mailbox_init(&core->mailbox);
+    coil__mpsc_push(&core->mailbox.messages, &message.node);
+    coil__timers_init(&core->timers, timer.deadline);
+    coil__timers_arm(&core->timers, &timer);
+}
+
 static void after_fork(void)
 {
     coil__log_after_fork();
@@ -41,6 +72,7 @@ static void after_fork(void)
     if (coil__core_here == NULL)
         return;
     coil__sched_bury(&coil__core_here->sched);
+    bury_loop(coil__core_here);
     coil__core_here = NULL;
     coil__ring_here = NULL;
     coil__timers_here = NULL;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace coil_test;
 
@@ -84,6 +85,54 @@ TEST(Fork, ACoroutineThatEndsInTheChildStopsIt)
         expect_stopped(outcome, "a coroutine has ended where none may go on");
         return coil_yield();
     });
+}
+
+/* A delivery that forks, before or after many others that it must not see in the child. */
+struct Forking {
+    coil_message message = {nullptr, deliver}; /* first: it is what is delivered */
+    bool is_child = false, has_run = false;
+    Outcome outcome = {};
+
+    static void deliver(coil_message *message)
+    {
+        auto *forking = reinterpret_cast<Forking *>(message);
+        Outcome outcome = fork_and([] { return 0; }, &forking->is_child);
+        if (forking->is_child)
+            return;
+        forking->outcome = outcome;
+        forking->has_run = true;
+    }
+};
+
+TEST(Fork, ADeliveryThatReturnsInTheChildStopsIt)
+{
+    constexpr int kBudget = 256; /* of deliveries before a core does anything else */
+    for (int before : {0, 1, kBudget - 2, kBudget - 1, kBudget}) {
+        run([=] {
+            static Forking forking;
+            static int delivered;
+            forking = {};
+            delivered = 0;
+            auto count = [](coil_message *) {
+                delivered++;
+                if (forking.is_child)
+                    _exit(0);
+            };
+            std::vector<coil_message> others(size_t(2 * kBudget), coil_message{nullptr, count});
+            COIL_FUTURE(sleep); /* wakes somebody that the child must not see */
+            coil_sleep_start(&sleep, 1);
+            for (int i = 0; i < 2 * kBudget; i++) {
+                if (i == before) {
+                    EXPECT_EQ(0, coil_post_core(0, &forking.message));
+                }
+                EXPECT_EQ(0, coil_post_core(0, &others[size_t(i)]));
+            }
+            while (!forking.has_run || delivered < 2 * kBudget)
+                EXPECT_EQ(0, coil_yield());
+            expect_stopped(forking.outcome, "a core goes on where none may");
+            return int(coil_await(&sleep));
+        });
+    }
 }
 
 TEST(Fork, APromiseAndAPortRefuse)
