@@ -14,6 +14,14 @@
  *
  * What is said there about order, cancellation and dropped futures holds here too. Values are
  * copied by whichever core comes second, also to and from the memory of an end that waits.
+ *
+ * This is also how an open descriptor, on which nothing is in flight, gets to a given core (for
+ * connections a coil_listener does it). Who sent it has it no more, but keeps it when the send
+ * fails. Have it closed if nobody receives it, and end the receiving core's part with
+ * coil_xchan_close_now(), however it ends:
+ *
+ *     static void close_unwanted(void *fd) { close(*(int *)fd); }
+ *     coil_xchan_dispose_by(&chan, close_unwanted);
  */
 #ifndef COIL_XCHAN_H
 #define COIL_XCHAN_H

@@ -5,10 +5,12 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <fcntl.h>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <set>
+#include <unistd.h>
 #include <vector>
 
 using namespace coil_test;
@@ -140,6 +142,55 @@ TEST(Xchan, ClosedNowByAllDisposesOfEachValueOnce)
             },
             cores(3));
         EXPECT_EQ(8, disposals);
+    }
+}
+
+/* Sends the writing ends of pipes to a core that takes `taken` of them and then ends, whether with
+ * a word or not. Returns how many were sent. */
+int send_descriptors(int (&readers)[20], int taken, bool closes)
+{
+    Numbers fds(4);
+    coil_xchan_dispose_by(&fds.chan, [](void *fd) { close(*static_cast<int *>(fd)); });
+    Children children;
+    COIL_SCOPE(scope, COIL_FOREVER);
+    EXPECT_EQ(0, children.spawn_on(scope, 1, [&] {
+        for (int i = 0; i < taken; i++)
+            EXPECT_EQ(0, close(fds.recv()));
+        if (closes)
+            coil_xchan_close_now(&fds.chan);
+        return 0;
+    }));
+    int sent = 0;
+    for (int &reader : readers) {
+        int ends[2];
+        EXPECT_EQ(0, pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+        reader = ends[0];
+        if (sent < taken || closes ? fds.send(ends[1]) == 0
+                                   : coil_xchan_try_send(&fds.chan, &ends[1]) == 0)
+            sent++;
+        else
+            EXPECT_EQ(0, close(ends[1])); /* still ours */
+    }
+    EXPECT_EQ(0, coil_scope_close(&scope, 0));
+    return sent; /* and the channel's life ends */
+}
+
+TEST(Xchan, ClosesADescriptorThatWasSentToACoreThatEnds)
+{
+    for (int round = 0; round < rounds(50); round++) {
+        run(
+            [=] {
+                int readers[20], taken = round % 7;
+                int sent = send_descriptors(readers, taken, round % 2 == 0);
+                EXPECT_GE(sent, taken);
+                for (int reader : readers) {
+                    char byte;
+                    EXPECT_EQ(0, read(reader, &byte, 1)) << "its other end is open";
+                    close(reader);
+                }
+                return 0;
+            },
+            cores(2));
     }
 }
 
