@@ -198,6 +198,7 @@ static void wait_for_events(struct coil__core *core)
         return;
     /* Looking out may have armed one: to ask again what a cancel has missed. */
     deadline = coil__timers_next(&core->timers);
+    core->ring.hears_threads = core->outside > 0 || core->offloaded > 0;
     if (is_quiet(core))
         sleep_quietly(core, deadline);
     else

@@ -111,6 +111,7 @@ struct coil__ring {
     unsigned full_at;   /* the SQ's tail when it may be full: as of the last look at its head */
     bool stuck;         /* the driver said so; for the core to see, and to reset */
     bool lost_power;    /* a simulated one: all in flight has ended, which is no deadlock */
+    bool hears_threads; /* asleep, for one that is no core as well: as the core saw it last */
     bool reaping;       /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight; /* futures whose final completion is to come */
 

@@ -92,12 +92,22 @@ static void tell_stuck(void)
     coil__require(false, "the simulated cores all wait for each other to start or to end");
 }
 
+/* Whether a thread of the program owes somebody an answer: else its bells are of no use. */
+static bool threads_may_help(void)
+{
+    for (unsigned i = 0; i < theatre.stage->count; i++) {
+        if (theatre.actors[i].state == INSIDE && coil__sim.rings[i]->ring->hears_threads)
+            return true;
+    }
+    return false;
+}
+
 static void pass_time(void)
 {
     coil_time next = next_instant();
     if (next != COIL_FOREVER)
         coil__sim.now = next > coil__sim.now ? next : coil__sim.now;
-    else if (!coil__sim_bells_wait())
+    else if (!threads_may_help() || !coil__sim_bells_wait())
         tell_stuck();
 }
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <set>
 #include <sys/un.h>
+#include <thread>
 
 using namespace coil_test;
 
@@ -367,6 +368,54 @@ TEST(SimDeadlock, IsReportedAlsoWithOperationsInFlight)
     EXPECT_EQ(-EDEADLK, outcome.result);
     ASSERT_EQ(3u, outcome.log.size());
     EXPECT_NE(std::string::npos, outcome.log[1].find("for recv")) << outcome.log[1];
+}
+
+TEST(SimDeadlock, IsReportedAlsoWhereThreadsHaveHelpedBefore)
+{
+    Simulated outcome = simulate(1, [] {
+        coil_promise promise;
+        coil_promise_init(&promise);
+        std::thread thread([&] { EXPECT_EQ(0, coil_promise_set(&promise, 7)); });
+        EXPECT_EQ(7, coil_promise_wait(&promise));
+        thread.join();
+        coil_promise_drop(&promise);
+        Pair pair = connected();
+        char byte;
+        ssize_t got = coil_recv(pair.server, &byte, 1, 0);
+        close_both(pair);
+        return int(got);
+    });
+    EXPECT_EQ(-EDEADLK, outcome.result);
+}
+
+TEST(SimDeadlock, IsNotReportedWhileAThreadMayStillHelp)
+{
+    Simulated outcome = simulate(
+        1,
+        [] {
+            Pair pair = connected();
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            children.start(scope, [&] {
+                char byte;
+                EXPECT_EQ(1, coil_recv(pair.server, &byte, 1, 0));
+                return 0;
+            });
+            coil_promise promise;
+            coil_promise_init(&promise);
+            std::thread thread([&] { EXPECT_EQ(0, coil_promise_set(&promise, 7)); });
+            EXPECT_EQ(7, coil_promise_wait(&promise));
+            thread.join();
+            coil_promise_drop(&promise);
+            EXPECT_EQ(3, coil_offload(
+                             nullptr, [](void *) -> ssize_t { return 3; }, nullptr));
+            EXPECT_EQ(1, coil_send(pair.client, "x", 1, 0));
+            int err = coil_scope_close(&scope, 0);
+            close_both(pair);
+            return err;
+        },
+        2);
+    EXPECT_EQ(0, outcome.result);
 }
 
 namespace {
