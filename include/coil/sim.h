@@ -12,10 +12,11 @@
  *
  *     coil: sim seed SEED trace HASH
  *
- * faults       off    the world is kind: what is asked for is done at once and completely
- *              mild   (the default) all that a healthy kernel may do: late completions, cancels
- * that miss, completion queues that overflow harsh  and what happens on bad days: operations fail
- * with the errors that they can have descriptors  that the process may have (1024)
+ *     faults=off     the world is kind: what is asked for is done at once and completely
+ *     faults=mild    (the default) all that a healthy kernel may do: late completions, cancels
+ *                    that miss, completion queues that overflow
+ *     faults=harsh   and what happens on bad days: operations fail with errors they can have
+ *     descriptors=N  how many the process may have (1024)
  *
  * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
  *
