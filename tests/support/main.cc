@@ -11,7 +11,10 @@ extern "C" {
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <string>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -40,6 +43,15 @@ class SkipListener : public testing::EmptyTestEventListener {
     }
 };
 
+/* Starts a thread and waits until the system has forgotten it too, which is later than join(). */
+void start_a_thread()
+{
+    std::string path;
+    std::thread([&] { path = "/proc/self/task/" + std::to_string(gettid()); }).join();
+    while (access(path.c_str(), F_OK) == 0) /* ends: it has ended */
+        sched_yield();
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -48,7 +60,7 @@ int main(int argc, char **argv)
     /* Tests compute for long in one coroutine, and read what is logged. Those of stalls say so. */
     setenv("COIL_STALL_NS", "0", 0);
     /* ThreadSanitizer starts a thread of its own with the first of ours: before any census. */
-    std::thread([] {}).join();
+    start_a_thread();
 
     /* Under COIL_RING=poll what a test expects of the log, or of stderr, stays the same. */
     coil__ring_choice_quiet = true;
