@@ -16,6 +16,7 @@ struct LookingUp : Operation {
     {
         has_peer = false;
         may_drop = true;
+        lingers = true;
         EXPECT_EQ(0, call()); /* which opens the core's bell */
         end(0);
     }
