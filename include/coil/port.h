@@ -41,8 +41,8 @@ struct coil_message {
 };
 
 /*
- * Leaves a message for `core`; it may be the caller's own. From a core only; never waits. If that
- * core sleeps it is woken when the caller's turn ends, as everything that goes to the kernel.
+ * Leaves a message for `core`; it may be the caller's own. From a core only; never waits. It goes
+ * when the caller's turn ends, at the latest, as everything that goes to the kernel.
  *
  * Returns 0; -EINVAL: there is no such core; -ESHUTDOWN: all coroutines of the run have ended, and
  * this was called by a last delivery. Then the message was not posted.

@@ -35,14 +35,21 @@ static inline void coil__mpsc_init(struct coil__mpsc *queue)
     queue->stub.next = NULL;
 }
 
-static inline void coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_node *node)
+/* Puts several elements there at once, which are linked from `first` to `last`. */
+static inline void coil__mpsc_push_chain(struct coil__mpsc *queue, struct coil__mpsc_node *first,
+                                         struct coil__mpsc_node *last)
 {
-    __atomic_store_n(&node->next, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&last->next, NULL, __ATOMIC_RELAXED);
     /* Acquire and release: who pushes behind us finds our link empty. And sequentially consistent,
      * for who then asks whether the consumer sleeps. */
-    struct coil__mpsc_node *before = __atomic_exchange_n(&queue->newest, node, __ATOMIC_SEQ_CST);
-    /* Release; pairs with the acquire in coil__mpsc_pop(): the element is written. */
-    __atomic_store_n(&before->next, node, __ATOMIC_RELEASE);
+    struct coil__mpsc_node *before = __atomic_exchange_n(&queue->newest, last, __ATOMIC_SEQ_CST);
+    /* Release; pairs with the acquire in coil__mpsc_pop(): the elements are written. */
+    __atomic_store_n(&before->next, first, __ATOMIC_RELEASE);
+}
+
+static inline void coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_node *node)
+{
+    coil__mpsc_push_chain(queue, node, node);
 }
 
 /* Whether the consumer finds nothing. One that is just being put there may be missed. */

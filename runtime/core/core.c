@@ -133,9 +133,25 @@ static void enter_if_useful(struct coil__core *core)
         coil__ring_reap(ring);
 }
 
+/* So many messages go without waiting for the end of the turn: who gets them may begin. */
+enum { OUTBOX_MAX = 16 };
+
+/* Hands over what was posted to another core, which wakes it if need be. */
+static void empty_outbox(struct coil__core *core)
+{
+    struct coil__outbox *outbox = &core->outbox;
+    if (outbox->count == 0)
+        return;
+    outbox->count = 0;
+    struct coil__core *to = outbox->to;
+    if (coil__mailbox_post_chain(&to->mailbox, outbox->first, outbox->last))
+        core->ring.driver->wake(&core->ring, &to->ring);
+}
+
 static bool has_work(struct coil__core *core)
 {
-    return coil__sched_has_ready(&core->sched) || !coil__mpsc_empty(&core->mailbox.messages);
+    return coil__sched_has_ready(&core->sched) || !coil__mpsc_empty(&core->mailbox.messages) ||
+           core->outbox.count > 0;
 }
 
 /* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
@@ -226,8 +242,10 @@ void coil__core_loop(struct coil__core *core)
 {
     coil__stall_watch(core);
     while (!core->finished) {
+        empty_outbox(core); /* of what completions and messages have led to */
         coil__sched_run(&core->sched);
         fire_timers(core);
+        empty_outbox(core);
         if (has_work(core))
             enter_if_useful(core);
         else
@@ -236,6 +254,7 @@ void coil__core_loop(struct coil__core *core)
         if (core->stopping)
             count_as_ended(core);
     }
+    empty_outbox(core);
     enter_if_useful(core); /* the doorbells of the last messages */
     coil__tick_finish(core);
     coil__stall_leave(core);
@@ -260,9 +279,31 @@ int coil__core_open_bell(struct coil__core *core)
 
 void coil__core_post(struct coil__core *core, struct coil__message *message)
 {
-    struct coil__ring *ring = &coil__core_here->ring;
-    if (coil__mailbox_post(&core->mailbox, message) && core != coil__core_here)
-        ring->driver->wake(ring, &core->ring);
+    struct coil__core *here = coil__core_here;
+    if (core == here) {
+        coil__mailbox_post(&core->mailbox, message);
+        return;
+    }
+    struct coil__outbox *outbox = &here->outbox;
+    if (outbox->to != core)
+        empty_outbox(here);
+    if (outbox->count == 0)
+        outbox->first = message;
+    else
+        outbox->last->node.next = &message->node;
+    outbox->last = message;
+    outbox->to = core;
+    if (++outbox->count == OUTBOX_MAX)
+        empty_outbox(here);
+}
+
+void coil__core_post_now(struct coil__core *core, struct coil__message *message)
+{
+    struct coil__core *here = coil__core_here;
+    if (core != here)
+        empty_outbox(here);
+    if (coil__mailbox_post(&core->mailbox, message) && core != here)
+        here->ring.driver->wake(&here->ring, &core->ring);
 }
 
 void coil__core_post_outside(struct coil__core *core, struct coil__message *message)

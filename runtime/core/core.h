@@ -28,6 +28,13 @@ struct coil__place {
     unsigned node; /* of the CPU, and so of the memory that it touches first */
 };
 
+/* Messages for another core, in their order, that leave together. */
+struct coil__outbox {
+    struct coil__core *to;
+    struct coil__message *first, *last;
+    unsigned count;
+};
+
 struct coil__core {
     struct coil__sched sched;
     struct coil__ring ring;
@@ -52,6 +59,7 @@ struct coil__core {
     struct coil__message give_up; /* cancels the root: all cores wait for each other */
     struct coil__ending ending;   /* what coil_stop() brought */
     struct coil__signals signals; /* that coroutines of this core wait for */
+    struct coil__outbox outbox;   /* empty whenever this core sleeps */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;
@@ -95,8 +103,12 @@ int coil__core_open_bell(struct coil__core *core);
 /* Delivers what was left in the mailbox when all loops had ended and nobody posts any more. */
 void coil__core_deliver_rest(struct coil__core *core);
 
-/* Leaves a message for `core`, and wakes it if need be. From another core, or itself. */
+/* Leaves a message for `core`, and wakes it if need be. From another core, or itself. It goes at
+ * the end of this core's turn, at the latest; messages for the same core keep their order. */
 void coil__core_post(struct coil__core *core, struct coil__message *message);
+
+/* As above, at once. */
+void coil__core_post_now(struct coil__core *core, struct coil__message *message);
 
 /* As above, from a thread that is no core and has passed the gate. */
 void coil__core_post_outside(struct coil__core *core, struct coil__message *message);

@@ -26,6 +26,13 @@ bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *mes
     return claim_wake(mailbox);
 }
 
+bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *first,
+                              struct coil__message *last)
+{
+    coil__mpsc_push_chain(&mailbox->messages, &first->node, &last->node);
+    return claim_wake(mailbox);
+}
+
 bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
 {
     coil__mpsc_push(&mailbox->messages, &message->node);

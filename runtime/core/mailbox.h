@@ -35,7 +35,11 @@ void coil__mailbox_init(struct coil__mailbox *mailbox);
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
 
-/* As above, for a thread that is no core. Without a bell it can't wake the receiver, which then
+/* As above, of several messages, which are linked from `first` to `last`. */
+bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *first,
+                              struct coil__message *last);
+
+/* As the first, for a thread that is no core. Without a bell it can't wake the receiver, which then
  * reads the message when it wakes for another reason. */
 bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message);
 

@@ -52,7 +52,7 @@ int coil_post(struct coil_port *port, struct coil_message *message)
         return -ESHUTDOWN;
     int err = 0;
     if (coil__core_here != NULL)
-        coil__core_post(port->core, as_message(message));
+        coil__core_post_now(port->core, as_message(message)); /* before anybody closes it */
     else if (coil__gate_is_open(port->run))
         coil__core_post_outside(port->core, as_message(message));
     else

@@ -2,12 +2,14 @@
 /* Messages to cores: from other cores, and through ports from any thread. */
 #include "support/running.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <deque>
 #include <fcntl.h>
 #include <functional>
+#include <random>
 #include <sys/resource.h>
 #include <thread>
 #include <vector>
@@ -50,6 +52,45 @@ TEST(Post, ArrivesOnItsCoreInTheOrderOfPosting)
                 EXPECT_TRUE(waits) << "a delivery waits for its turn";
                 wait_until([&] { return done.load(); });
                 EXPECT_EQ((std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), order);
+            }
+            return 0;
+        },
+        cores(3));
+}
+
+/* Messages of a turn are gathered for the core they go to; those through a port are not. */
+TEST(Post, KeepsItsOrderAmongCoresAndPortsHoweverManyATurnPosts)
+{
+    run(
+        [] {
+            std::mt19937 random(11);
+            std::array<std::vector<int>, 3> order;
+            std::atomic<int> arrived{0};
+            std::deque<Letter> letters;
+            std::array<coil_port, 3> ports = {};
+            for (unsigned core = 1; core < 3; core++)
+                EXPECT_EQ(0, call(core, [&, core] { return coil_port_open(&ports[core]); }));
+            constexpr int kLetters = 500;
+            for (int i = 0; i < kLetters; i++) {
+                unsigned core = 1 + random() % 2;
+                letters.emplace_back([&, i, core] {
+                    EXPECT_EQ(int(core), self());
+                    order[core].push_back(i);
+                    arrived++;
+                });
+                coil_message *message = &letters.back().message;
+                EXPECT_EQ(0, random() % 8 == 0 ? coil_post(&ports[core], message)
+                                               : coil_post_core(core, message));
+                if (random() % 64 == 0)
+                    give_way();
+            }
+            wait_until([&] { return arrived == kLetters; });
+            for (unsigned core = 1; core < 3; core++) {
+                EXPECT_TRUE(std::is_sorted(order[core].begin(), order[core].end()));
+                EXPECT_EQ(0, call(core, [&, core] {
+                              coil_port_close(&ports[core]);
+                              return 0;
+                          }));
             }
             return 0;
         },
