@@ -151,11 +151,7 @@ public:
 class Connecting : public Operation {
 public:
     /* A worker of the kernel's waits for the room: before it does, no cancel finds it. */
-    Connecting()
-    {
-        lead_ns = 150 * COIL_USEC;
-        rarely_stops = true;
-    }
+    Connecting() { lead_ns = 400 * COIL_USEC; }
 
     void begin() override { mine_.reset(listener_.socket()); }
     void start(coil_future *future) override

@@ -80,7 +80,6 @@ public:
 
     bool has_future = true;    /* start() exists */
     bool is_instant = false;   /* on this ring it is done before a cancel could come */
-    bool rarely_stops = false; /* a cancel finds it for a moment only, on some machines */
     bool lingers = false;      /* a thread goes on with what was given up, with open files */
     bool may_drop = false;     /* a result that nobody takes is no loss */
     bool is_local = false;     /* the core itself completes it: by keep() */

@@ -230,8 +230,7 @@ void expect_winners(const CancelRow &row, const Operation &operation, const Tall
     int often = (tally.happened + tally.stopped) / 200;
     EXPECT_GE(tally.happened, often) << "of " << tally.happened + tally.stopped;
     bool may_stop = row.racing == EITHER || row.racing == FIRST;
-    int may_be = operation.rarely_stops ? often / 10 : often;
-    EXPECT_GE(tally.stopped, may_stop && !operation.is_instant ? may_be : 0);
+    EXPECT_GE(tally.stopped, may_stop && !operation.is_instant ? often : 0);
     EXPECT_TRUE(may_stop || tally.stopped == 0) << "impossible: " << row.why;
 }
 
