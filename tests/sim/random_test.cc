@@ -6,6 +6,7 @@
  *
  * COIL_TEST_SEEDS=FIRST:COUNT in the environment runs those seeds (tests/soak).
  */
+#include "sim/chance.h"
 #include "sim/simulate.h"
 
 #include <arpa/inet.h>
@@ -29,22 +30,6 @@ namespace {
 
 constexpr unsigned kCores = 3;
 constexpr uint16_t kPort = 80;
-
-uint64_t below(uint64_t bound)
-{
-    return coil_sim_random() % bound;
-}
-
-bool one_in(uint64_t count)
-{
-    return below(count) == 0;
-}
-
-/* Now and then one that does not last until the next turn. */
-int64_t moment()
-{
-    return one_in(8) ? 0 : int64_t(below(COIL_MSEC));
-}
 
 std::string pattern(size_t size)
 {
@@ -413,33 +398,21 @@ uint64_t run_program(uint64_t seed, int rounds, int depth)
     return outcome.trace;
 }
 
-/* From the environment, or a few, of which each is the begin of what it is there. */
-void choose_seeds(uint64_t &first, uint64_t &count, int &rounds)
-{
-    const char *chosen = getenv("COIL_TEST_SEEDS");
-    rounds = chosen != nullptr ? 10 : 3;
-    first = 0;
-    count = COIL_TEST_INSTRUMENTED ? 4 : 30;
-    if (chosen != nullptr) {
-        ASSERT_EQ(2, sscanf(chosen, "%" SCNu64 ":%" SCNu64, &first, &count)) << chosen;
-    }
-}
-
 } // namespace
 
 TEST(RandomPrograms, GiveEverythingBack)
 {
-    uint64_t first, count, completions = 0;
-    int rounds;
-    choose_seeds(first, count, rounds);
-    for (uint64_t seed = first; seed - first < count; seed++) {
+    uint64_t completions = 0;
+    /* Each of the usual ones is the begin of what it is there. */
+    const Seeds seeds = choose_seeds(COIL_TEST_INSTRUMENTED ? 4 : 30);
+    for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count; seed++) {
         SCOPED_TRACE("to see it again: tests/soak --first " + std::to_string(seed) + " --seeds 1");
-        run_program(seed, rounds, 3);
+        run_program(seed, seeds.chosen ? 10 : 3, 3);
         completions += coil__sim.completions;
         ASSERT_FALSE(HasFailure());
     }
-    printf("%" PRIu64 " programs, %" PRIu64 " completions\n", count, completions);
-    EXPECT_GT(completions, count * 1000);
+    printf("%" PRIu64 " programs, %" PRIu64 " completions\n", seeds.count, completions);
+    EXPECT_GT(completions, seeds.count * 1000);
 }
 
 TEST(RandomPrograms, AreTheSameAgain)
