@@ -1,91 +1,119 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A queue with many producers and one consumer. Intrusive: an element begins with its link.
- * Producers never wait, and the elements of each keep their order.
  *
- *     oldest -> a -> b -> c    d <- newest        c is not linked to d yet: who put d there is
- *                                                 between its two steps
+ *     newest -> e -> d -> c        the producers': each puts its own in front
+ *     oldest -> a -> b             the consumer's: what it took, all there was, and turned round
  *
- * The consumer then finds c last, though the queue is not empty: it must come again. The stub is an
- * element of nobody's, which goes behind the last one so that it can be taken. Producers write to
- * `newest` and to the newest element, the consumer reads the oldest: while there are several, no
- * two threads touch the same cache line but that of the element which is handed over.
+ * Producers never wait, and the elements of each keep their order. All that the threads share is
+ * one word: so a push takes one cache line from the consumer, which looks at it while it waits, and
+ * the elements come in another. The lowest bit of the word is a mark that the consumer may leave in
+ * the empty queue, and that one of those who push afterwards takes away: it wants to be woken.
  */
 #ifndef COIL_BASE_MPSC_H
 #define COIL_BASE_MPSC_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct coil__mpsc_node {
     struct coil__mpsc_node *next;
 };
 
 struct coil__mpsc {
-    struct coil__mpsc_node *newest; /* the producers' */
-    char pad[64 - sizeof(struct coil__mpsc_node *)];
-    struct coil__mpsc_node *oldest; /* the consumer's */
-    struct coil__mpsc_node stub;
+    uintptr_t newest; /* the last one that was pushed, and the mark */
+    char pad[64 - sizeof(uintptr_t)];
+    struct coil__mpsc_node *oldest; /* of those that were taken */
 };
+
+enum { COIL__MPSC_MARK = 1 };
 
 static inline void coil__mpsc_init(struct coil__mpsc *queue)
 {
-    queue->newest = &queue->stub;
-    queue->oldest = &queue->stub;
-    queue->stub.next = NULL;
+    queue->newest = 0;
+    queue->oldest = NULL;
 }
 
-/* Puts several elements there at once, which are linked from `first` to `last`. */
-static inline void coil__mpsc_push_chain(struct coil__mpsc *queue, struct coil__mpsc_node *first,
-                                         struct coil__mpsc_node *last)
+/* Puts several elements there at once, which are linked from the newest to the oldest. Returns
+ * whether the mark is set. */
+static inline bool coil__mpsc_push_chain(struct coil__mpsc *queue, struct coil__mpsc_node *newest,
+                                         struct coil__mpsc_node *oldest)
 {
-    __atomic_store_n(&last->next, NULL, __ATOMIC_RELAXED);
-    /* Acquire and release: who pushes behind us finds our link empty. And sequentially consistent,
-     * for who then asks whether the consumer sleeps. */
-    struct coil__mpsc_node *before = __atomic_exchange_n(&queue->newest, last, __ATOMIC_SEQ_CST);
-    /* Release; pairs with the acquire in coil__mpsc_pop(): the elements are written. */
-    __atomic_store_n(&before->next, first, __ATOMIC_RELEASE);
+    /* Most often it is empty: to look first would move the line twice. */
+    uintptr_t before = 0;
+    do { /* ends: the others get on whenever we do not */
+        oldest->next = (struct coil__mpsc_node *)(before & ~(uintptr_t)COIL__MPSC_MARK);
+        /* Release; pairs with the acquire in coil__mpsc_pop(): the elements are written. And
+         * sequentially consistent, for who then asks what the consumer has said before. */
+    } while (!__atomic_compare_exchange_n(&queue->newest, &before,
+                                          (uintptr_t)newest | (before & COIL__MPSC_MARK), false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    return (before & COIL__MPSC_MARK) != 0;
 }
 
-static inline void coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_node *node)
+static inline bool coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_node *node)
 {
-    coil__mpsc_push_chain(queue, node, node);
+    return coil__mpsc_push_chain(queue, node, node);
 }
 
-/* Whether the consumer finds nothing. One that is just being put there may be missed. */
+/* Whether nothing is there but what the consumer took. By any thread. */
+static inline bool coil__mpsc_nothing_new(const struct coil__mpsc *queue)
+{
+    /* Relaxed: who takes what is there sees it. */
+    return (__atomic_load_n(&queue->newest, __ATOMIC_RELAXED) & ~(uintptr_t)COIL__MPSC_MARK) == 0;
+}
+
+/* Whether the consumer finds nothing. */
 static inline bool coil__mpsc_empty(const struct coil__mpsc *queue)
 {
-    return queue->oldest == &queue->stub &&
-           __atomic_load_n(&queue->stub.next, __ATOMIC_RELAXED) == NULL;
+    return queue->oldest == NULL && coil__mpsc_nothing_new(queue);
 }
 
-/* Whether nothing is there, not even what is just being put there. By any thread; of use to a
- * consumer that has just said that it sleeps. */
-static inline bool coil__mpsc_empty_in_order(const struct coil__mpsc *queue)
+/* Leaves the mark, by the consumer; false when the queue is not empty. */
+static inline bool coil__mpsc_mark(struct coil__mpsc *queue)
 {
-    return __atomic_load_n(&queue->newest, __ATOMIC_SEQ_CST) == &queue->stub;
+    uintptr_t nothing = 0;
+    return queue->oldest == NULL &&
+           __atomic_compare_exchange_n(&queue->newest, &nothing, COIL__MPSC_MARK, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-/* Takes the oldest element; NULL when there is none, or the next one is just being put there. */
+/* Takes the mark away. Of several who do so, one returns true. */
+static inline bool coil__mpsc_unmark(struct coil__mpsc *queue)
+{
+    /* Relaxed: the mark itself is all that is handed over. */
+    return (__atomic_load_n(&queue->newest, __ATOMIC_RELAXED) & COIL__MPSC_MARK) != 0 &&
+           (__atomic_fetch_and(&queue->newest, ~(uintptr_t)COIL__MPSC_MARK, __ATOMIC_RELAXED) &
+            COIL__MPSC_MARK) != 0;
+}
+
+/* Takes all there is, and the mark. Returns the oldest, which it is linked from. */
+static inline struct coil__mpsc_node *coil__mpsc_take(struct coil__mpsc *queue)
+{
+    /* Acquire; pairs with the release in coil__mpsc_push_chain(). */
+    uintptr_t word = __atomic_exchange_n(&queue->newest, 0, __ATOMIC_ACQUIRE);
+    struct coil__mpsc_node *node = (struct coil__mpsc_node *)(word & ~(uintptr_t)COIL__MPSC_MARK);
+    struct coil__mpsc_node *newer = NULL;
+    while (node != NULL) { /* ends: no push reaches what was taken */
+        struct coil__mpsc_node *older = node->next;
+        node->next = newer;
+        newer = node;
+        node = older;
+    }
+    return newer;
+}
+
+/* Takes the oldest element; NULL when there is none. */
 static inline struct coil__mpsc_node *coil__mpsc_pop(struct coil__mpsc *queue)
 {
     struct coil__mpsc_node *node = queue->oldest;
-    struct coil__mpsc_node *next = __atomic_load_n(&node->next, __ATOMIC_ACQUIRE);
-    if (node == &queue->stub) {
-        if (next == NULL)
+    if (node == NULL) {
+        if (coil__mpsc_nothing_new(queue))
             return NULL;
-        queue->oldest = node = next;
-        next = __atomic_load_n(&node->next, __ATOMIC_ACQUIRE);
+        node = coil__mpsc_take(queue);
     }
-    if (next == NULL) { /* the last one: something has to be behind it */
-        if (__atomic_load_n(&queue->newest, __ATOMIC_RELAXED) == node)
-            coil__mpsc_push(queue, &queue->stub);
-        next = __atomic_load_n(&node->next, __ATOMIC_ACQUIRE);
-        if (next == NULL)
-            return NULL;
-    }
-    queue->oldest = next;
-    __builtin_prefetch(next); /* on its way while the caller works on this one */
+    queue->oldest = node->next;
     return node;
 }
 

@@ -144,7 +144,7 @@ static void empty_outbox(struct coil__core *core)
         return;
     outbox->count = 0;
     struct coil__core *to = outbox->to;
-    if (coil__mailbox_post_chain(&to->mailbox, outbox->first, outbox->last))
+    if (coil__mailbox_post_chain(&to->mailbox, outbox->newest, outbox->oldest))
         core->ring.driver->wake(&core->ring, &to->ring);
 }
 
@@ -264,8 +264,8 @@ void coil__core_loop(struct coil__core *core)
 
 void coil__core_deliver_rest(struct coil__core *core)
 {
-    coil__assert(core->finished); /* so that a delivery posts nothing */
-    while (!coil__mpsc_empty_in_order(&core->mailbox.messages)) /* ends: see there */
+    coil__assert(core->finished);                      /* so that a delivery posts nothing */
+    while (!coil__mpsc_empty(&core->mailbox.messages)) /* ends: see there */
         coil__mailbox_drain(&core->mailbox);
 }
 
@@ -287,12 +287,12 @@ void coil__core_post(struct coil__core *core, struct coil__message *message)
     struct coil__outbox *outbox = &here->outbox;
     if (outbox->to != core)
         empty_outbox(here);
-    if (outbox->count == 0)
-        outbox->first = message;
-    else
-        outbox->last->node.next = &message->node;
-    outbox->last = message;
-    outbox->to = core;
+    if (outbox->count == 0) {
+        outbox->oldest = message;
+        outbox->to = core;
+    } else
+        message->node.next = &outbox->newest->node;
+    outbox->newest = message;
     if (++outbox->count == OUTBOX_MAX)
         empty_outbox(here);
 }

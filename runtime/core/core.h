@@ -28,10 +28,10 @@ struct coil__place {
     unsigned node; /* of the CPU, and so of the memory that it touches first */
 };
 
-/* Messages for another core, in their order, that leave together. */
+/* Messages for another core that leave together, linked from the newest to the oldest. */
 struct coil__outbox {
     struct coil__core *to;
-    struct coil__message *first, *last;
+    struct coil__message *newest, *oldest;
     unsigned count;
 };
 

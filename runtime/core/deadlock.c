@@ -49,7 +49,7 @@ static bool all_mailboxes_are_empty(struct coil__core *core)
 /* Whether `core` may sleep; else it leaves: a thread that can't wake it has left it a message. */
 static bool stay_quiet(struct coil__core *core)
 {
-    if (coil__mpsc_empty_in_order(&core->mailbox.messages))
+    if (coil__mpsc_nothing_new(&core->mailbox.messages))
         return true;
     coil__quiet_leave(&core->run->quiet);
     return false;

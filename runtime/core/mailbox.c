@@ -7,39 +7,29 @@
 void coil__mailbox_init(struct coil__mailbox *mailbox)
 {
     coil__mpsc_init(&mailbox->messages);
-    mailbox->asleep = 0;
     mailbox->has_bell = 0;
-}
-
-/* Whether the receiver sleeps and nobody else is about to wake it. Sequentially consistent, like
- * the push before; pairs with coil__mailbox_sleep(): either we see that it sleeps, or it sees the
- * push. */
-static bool claim_wake(struct coil__mailbox *mailbox)
-{
-    return __atomic_load_n(&mailbox->asleep, __ATOMIC_SEQ_CST) != 0 &&
-           __atomic_exchange_n(&mailbox->asleep, 0, __ATOMIC_RELAXED) != 0;
 }
 
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message)
 {
-    coil__mpsc_push(&mailbox->messages, &message->node);
-    return claim_wake(mailbox);
+    return coil__mailbox_post_chain(mailbox, message, message);
 }
 
-bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *first,
-                              struct coil__message *last)
+bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
+                              struct coil__message *oldest)
 {
-    coil__mpsc_push_chain(&mailbox->messages, &first->node, &last->node);
-    return claim_wake(mailbox);
+    return coil__mpsc_push_chain(&mailbox->messages, &newest->node, &oldest->node) &&
+           coil__mpsc_unmark(&mailbox->messages);
 }
 
 bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
 {
-    coil__mpsc_push(&mailbox->messages, &message->node);
-    /* Who sees no bell was here before the receiver got it, and only then does it sleep for what
-     * comes from outside: so it sees the message first. That the bell can be rung comes with it;
-     * pairs with coil__mailbox_give_bell(). */
-    return __atomic_load_n(&mailbox->has_bell, __ATOMIC_SEQ_CST) != 0 && claim_wake(mailbox);
+    /* Who sees no bell after the push was here before the receiver got it, and only then does it
+     * sleep for what comes from outside: so it sees the message first. That the bell can be rung
+     * comes with it; pairs with coil__mailbox_give_bell(). */
+    return coil__mpsc_push(&mailbox->messages, &message->node) &&
+           __atomic_load_n(&mailbox->has_bell, __ATOMIC_SEQ_CST) != 0 &&
+           coil__mpsc_unmark(&mailbox->messages);
 }
 
 void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
@@ -49,15 +39,13 @@ void coil__mailbox_give_bell(struct coil__mailbox *mailbox)
 
 bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake)
 {
-    bool empty = coil__mpsc_empty_in_order(&mailbox->messages);
-    *wake = !empty && claim_wake(mailbox);
+    bool empty = coil__mpsc_nothing_new(&mailbox->messages);
+    *wake = !empty && coil__mpsc_unmark(&mailbox->messages);
     return empty;
 }
 
 void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
-    if (coil__mpsc_empty(&mailbox->messages))
-        return;
     for (unsigned i = 0; i < COIL__MAIL_BUDGET; i++) {
         struct coil__mpsc_node *node = coil__mpsc_pop(&mailbox->messages);
         if (node == NULL)
@@ -69,17 +57,12 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
 
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox)
 {
-    /* Sequentially consistent, like the look; pairs with coil__mailbox_post(). */
-    __atomic_store_n(&mailbox->asleep, 1, __ATOMIC_SEQ_CST);
-    if (coil__mpsc_empty_in_order(&mailbox->messages))
-        return true;
-    coil__mailbox_awake(mailbox);
-    return false;
+    return coil__mpsc_mark(&mailbox->messages);
 }
 
 void coil__mailbox_awake(struct coil__mailbox *mailbox)
 {
-    __atomic_store_n(&mailbox->asleep, 0, __ATOMIC_RELAXED);
+    coil__mpsc_unmark(&mailbox->messages);
 }
 
 uint32_t coil__count_raise(uint32_t *count)

@@ -2,9 +2,9 @@
 /*
  * Where other cores leave messages for one, and the doorbell that wakes it.
  *
- *     receiver: declare asleep; look once more; sleep      sender: post; if asleep, ring
+ *     receiver: declare asleep, unless a message is there      sender: post; if asleep, ring
  *
- * Both sides order their two steps sequentially, so that one of them always sees the other.
+ * Both change one word (base/mpsc.h), so that one of them always sees the other.
  */
 #ifndef COIL_CORE_MAILBOX_H
 #define COIL_CORE_MAILBOX_H
@@ -20,10 +20,9 @@ struct coil__message {
     void (*deliver)(struct coil__message *message);
 };
 
-/* Of cache lines of its own, which other cores write: but for the last one, unless it sleeps. */
+/* Of cache lines of its own, of which other cores write the first. */
 struct coil__mailbox {
-    struct coil__mpsc messages __attribute__((aligned(64)));
-    uint32_t asleep __attribute__((aligned(64))); /* the receiver sleeps, or is about to */
+    struct coil__mpsc messages __attribute__((aligned(64))); /* marked: the receiver sleeps */
     uint32_t has_bell; /* threads that are no cores can wake the receiver (ring/ring.h) */
 };
 
@@ -35,9 +34,9 @@ void coil__mailbox_init(struct coil__mailbox *mailbox);
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
 
-/* As above, of several messages, which are linked from `first` to `last`. */
-bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *first,
-                              struct coil__message *last);
+/* As above, of several messages, which are linked from the newest to the oldest. */
+bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
+                              struct coil__message *oldest);
 
 /* As the first, for a thread that is no core. Without a bell it can't wake the receiver, which then
  * reads the message when it wakes for another reason. */
@@ -53,7 +52,7 @@ bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake);
 /* Delivers what is there, up to the budget. */
 void coil__mailbox_drain(struct coil__mailbox *mailbox);
 
-/* Declares the receiver asleep. Returns false, awake again, when a message is there. */
+/* Declares the receiver asleep. Returns false when a message is there. */
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox);
 void coil__mailbox_awake(struct coil__mailbox *mailbox);
 
