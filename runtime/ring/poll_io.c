@@ -46,6 +46,12 @@ static void describe(const struct io_uring_sqe *sqe, bool writes, struct transfe
     transfer->writes = writes;
 }
 
+static bool is_socket(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 /* Without waiting, where the file can do that: -EOPNOTSUPP where not. What has no position ignores
  * the offset. */
 static ssize_t move_now(const struct transfer *t)
@@ -57,8 +63,8 @@ static ssize_t move_now(const struct transfer *t)
                             : preadv2(t->fd, t->pieces, t->count, offset, t->flags | RWF_NOWAIT);
         if (moved >= 0)
             return moved;
-        if (errno == ESPIPE && offset != -1)
-            offset = -1;
+        if (errno == ESPIPE && offset != -1 && !(offset != 0 && is_socket(t->fd)))
+            offset = -1; /* which io_uring ignores, too, but for sockets */
         else if (errno != EINTR)
             return -errno;
     }

@@ -194,13 +194,10 @@ static int begin_to_connect(const struct coil__poll_op *op)
 
 int32_t coil__poll_try_connect(struct coil__poll *poll, struct coil__poll_op *op)
 {
-    int result = 0;
-    if (op->connecting) {
-        socklen_t len = sizeof(result);
-        return getsockopt(op->sqe.fd, SOL_SOCKET, SO_ERROR, &result, &len) < 0 ? -errno : -result;
-    }
-    result = begin_to_connect(op);
-    if (result == -EINPROGRESS) {
+    /* Asked again when it is ready, connect() tells what has become of it, and only then takes the
+     * socket for connected, or for one that may try anew. */
+    int result = begin_to_connect(op);
+    if (result == -EINPROGRESS || (op->connecting && result == -EALREADY)) {
         op->connecting = true;
         return COIL__POLL_AGAIN;
     }
