@@ -38,9 +38,9 @@ static int32_t outside_read(struct coil__sim_op *op, struct coil__sim_transfer *
     if ((outside_events(op->file) & ~(uint32_t)POLLOUT) == 0)
         return ask_again(op);
     ssize_t n =
-        transfer->offset == UINT64_MAX
-            ? readv(op->sqe.fd, transfer->iov, (int)transfer->count)
-            : preadv(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset);
+        preadv2(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset, 0);
+    if (n < 0 && errno == ESPIPE) /* a pipe has no position, and io_uring asks for none */
+        n = readv(op->sqe.fd, transfer->iov, (int)transfer->count);
     return n < 0 ? -errno : (int32_t)n;
 }
 
@@ -48,7 +48,10 @@ static int32_t outside_write(struct coil__sim_op *op, struct coil__sim_transfer 
 {
     if ((outside_events(op->file) & ~(uint32_t)POLLIN) == 0)
         return ask_again(op);
-    ssize_t n = writev(op->sqe.fd, transfer->iov, (int)transfer->count);
+    ssize_t n =
+        pwritev2(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset, 0);
+    if (n < 0 && errno == ESPIPE)
+        n = writev(op->sqe.fd, transfer->iov, (int)transfer->count);
     return n < 0 ? -errno : (int32_t)n;
 }
 
@@ -199,6 +202,14 @@ static bool wants_socket(const struct coil__sim_op *op)
     }
 }
 
+/* What reading and writing like a file comes to for a socket, if not to a transfer: 1. */
+static int32_t as_file(const struct coil__sim_op *op, const struct coil__sim_transfer *transfer)
+{
+    if (wants_socket(op) || !op->file->kind->is_socket)
+        return 1;
+    return transfer->offset != 0 && transfer->offset != UINT64_MAX ? -ESPIPE : 1;
+}
+
 int32_t coil__sim_read(struct coil__sim_op *op)
 {
     struct coil__sim_transfer transfer;
@@ -207,7 +218,10 @@ int32_t coil__sim_read(struct coil__sim_op *op)
     if (op->file->kind->read == NULL)
         return -EINVAL;
     coil__sim_transfer_read(op, &transfer);
-    return op->file->kind->read(op, &transfer);
+    int32_t result = as_file(op, &transfer);
+    if (result > 0 && transfer.len == 0 && !wants_socket(op))
+        result = 0; /* a receive of nothing waits for something, a read does not */
+    return result > 0 ? op->file->kind->read(op, &transfer) : result;
 }
 
 int32_t coil__sim_write(struct coil__sim_op *op)
@@ -218,7 +232,8 @@ int32_t coil__sim_write(struct coil__sim_op *op)
     if (op->file->kind->write == NULL)
         return -EINVAL;
     coil__sim_transfer_read(op, &transfer);
-    return op->file->kind->write(op, &transfer);
+    int32_t result = as_file(op, &transfer);
+    return result > 0 ? op->file->kind->write(op, &transfer) : result;
 }
 
 /* The number is free from here on, so that the next file may get it before this has completed. */

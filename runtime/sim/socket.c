@@ -70,7 +70,7 @@ void coil__sim_socket_free(struct coil__sim_socket *socket)
 static void lose_all(struct coil__sim_socket *socket)
 {
     socket->reset = true;
-    socket->error = ECONNRESET;
+    socket->error = socket->peer_sends_no_more && !socket->sends_no_more ? EPIPE : ECONNRESET;
     discard_arrived(socket);
 }
 
@@ -140,7 +140,17 @@ int32_t coil__sim_bind_attempt(struct coil__sim_op *op)
                           (const struct sockaddr *)(uintptr_t)op->sqe.addr, (socklen_t)op->sqe.off);
 }
 
-/* SO_REUSEPORT is the only one that makes a difference here. */
+static int set_linger(struct coil__sim_socket *socket, const void *value, socklen_t len)
+{
+    struct linger linger;
+    if (len < sizeof(linger))
+        return -EINVAL;
+    memcpy(&linger, value, sizeof(linger));
+    socket->resets = linger.l_onoff != 0 && linger.l_linger == 0;
+    return 0;
+}
+
+/* SO_REUSEPORT and SO_LINGER are the only ones that make a difference here. */
 int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     struct coil__sim_file *file = coil__sim_file_at(fd);
@@ -148,6 +158,8 @@ int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen
         return -EBADF;
     if (!file->kind->is_socket)
         return -ENOTSOCK;
+    if (level == SOL_SOCKET && name == SO_LINGER)
+        return set_linger(coil__sim_socket_of(file), value, len);
     if (level != SOL_SOCKET || name != SO_REUSEPORT)
         return 0;
     int on = 0;

@@ -27,6 +27,7 @@ struct coil__sim_socket {
     enum coil__sim_socket_state state;
     int domain, type;
     bool shares_port;                  /* SO_REUSEPORT */
+    bool resets;                       /* SO_LINGER of 0 s: its close is a reset */
     int error;                         /* told to the next operation: 0 or an errno */
     bool reset;                        /* the connection is gone, by force */
     bool sends_no_more, reads_no_more; /* shutdown() here */

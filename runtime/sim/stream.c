@@ -185,11 +185,15 @@ static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *
     if (err < 0)
         return op->progress > 0 ? (int32_t)op->progress : err;
     size_t left = transfer->len - op->progress;
+    if (socket->domain == AF_UNIX && (socket->peer == NULL || socket->peer->reads_no_more))
+        return op->progress > 0 ? (int32_t)op->progress : -EPIPE;
+    if (left == 0)
+        return 0; /* an empty parcel would look like the end */
     if (socket->peer == NULL)
         return send_into_nothing(socket, transfer->len);
     size_t window =
         COIL__SIM_WINDOW > socket->peer->pending ? COIL__SIM_WINDOW - socket->peer->pending : 0;
-    if (window == 0 && left > 0) {
+    if (window == 0) {
         bool waits = (transfer->flags & MSG_DONTWAIT) == 0;
         return waits ? COIL__SIM_PARK : op->progress > 0 ? (int32_t)op->progress : -EAGAIN;
     }
@@ -270,8 +274,6 @@ static int32_t stream_read(struct coil__sim_op *op, struct coil__sim_transfer *t
     struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
     if (transfer->selects)
         return receive_selected(op, transfer);
-    if (transfer->len == 0)
-        return 0;
     if (coil__sim_first_parcel(socket) == NULL)
         return without_data(op, socket, transfer);
     size_t done = take_bytes(socket, transfer, op->progress);
@@ -343,8 +345,7 @@ static void stream_end(struct coil__sim_file *file)
         coil__sim_file_put(&coil__container_of(link, struct coil__sim_socket, queued)->file);
     }
     if (socket->peer != NULL) {
-        bool unread = socket->pending > 0;
-        if (unread)
+        if (socket->pending > 0 || socket->resets)
             coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
         else
             end_sending(socket);
