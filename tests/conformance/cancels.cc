@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include "conformance/script.h"
+
+namespace conformance {
+
+const Scripts kCancelScripts = {};
+
+} // namespace conformance
