@@ -73,6 +73,7 @@ static int run_call(void *arg)
     coil_scope_drop(&scope);
     coil__locals_end(coil__self()); /* who waits for the call finds them gone */
     finish(call, result);
+    coil__core_hand_over();
     return 0; /* The result is the caller's affair: no failure of this core. */
 }
 
@@ -122,6 +123,7 @@ int coil__call(unsigned core, coil_fn *fn, void *arg, const char *site)
 {
     struct coil_future future;
     coil__call_start(&future, core, fn, arg, site);
+    coil__core_hand_over();
     return (int)coil__await(&future);
 }
 

@@ -154,6 +154,9 @@ static bool has_work(struct coil__core *core)
            core->outbox.count > 0;
 }
 
+/* So often a core looks out before it asks for the time, which takes as long as two looks. */
+enum { LOOKS = 32 };
+
 /* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
 static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 {
@@ -164,10 +167,13 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
     coil_time end = coil__clock_now() + span;
     coil_time now;
     do { /* ends with the span */
-        for (unsigned i = 0; i < 8; i++) {
-            if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring) ||
-                !coil__mpsc_empty(&core->mailbox.messages))
+        for (unsigned i = 0; i < LOOKS; i++) {
+            if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring))
                 break;
+            if (!coil__mpsc_empty(&core->mailbox.messages)) {
+                coil__spin_hit(&core->spin);
+                return true;
+            }
             coil__relax();
         }
         enter_if_useful(core);
@@ -294,6 +300,13 @@ void coil__core_post(struct coil__core *core, struct coil__message *message)
         message->node.next = &outbox->newest->node;
     outbox->newest = message;
     if (++outbox->count == OUTBOX_MAX)
+        empty_outbox(here);
+}
+
+void coil__core_hand_over(void)
+{
+    struct coil__core *here = coil__core_here;
+    if (!coil__sched_has_ready(&here->sched))
         empty_outbox(here);
 }
 

@@ -107,7 +107,11 @@ void coil__core_deliver_rest(struct coil__core *core);
  * the end of this core's turn, at the latest; messages for the same core keep their order. */
 void coil__core_post(struct coil__core *core, struct coil__message *message);
 
-/* As above, at once. */
+/* Lets what was posted go before the end of the turn, by a coroutine that is about to wait or end;
+ * unless others are ready, who may post too. */
+void coil__core_hand_over(void);
+
+/* As coil__core_post(), at once. */
 void coil__core_post_now(struct coil__core *core, struct coil__message *message);
 
 /* As above, from a thread that is no core and has passed the gate. */

@@ -222,7 +222,8 @@ void coil_scope_drop(struct coil_scope *scope)
 {
     if (scope->phase == COIL__SCOPE_CLOSED)
         return;
-    coil__scope_cancel(scope, COIL__CAUSE_REQUEST);
+    if (scope->child_count > 0) /* else nobody hears it */
+        coil__scope_cancel(scope, COIL__CAUSE_REQUEST);
     int ignored = coil_scope_close(scope, 0);
     (void)ignored;
 }
