@@ -155,6 +155,11 @@ int32_t coil__poll_try_sendmsg(struct coil__poll *poll, struct coil__poll_op *op
 int32_t coil__poll_try_accept(struct coil__poll *poll, struct coil__poll_op *op);
 int32_t coil__poll_try_connect(struct coil__poll *poll, struct coil__poll_op *op);
 
+/* Whether who was woken for nothing may stop waiting: after shutdown() a receive of datagrams and
+ * an accept from a Unix socket find, if they don't wait, only that there is nothing yet, for ever.
+ */
+bool coil__poll_is_shut(const struct coil__poll_op *op);
+
 /* The part of `from` behind its first `skip` bytes, in at most `most` pieces. Returns how many. */
 int coil__poll_rest(const struct iovec *from, int count, size_t skip, struct iovec *to, int most);
 

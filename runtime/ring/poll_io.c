@@ -142,8 +142,8 @@ static int32_t try_to_move(struct coil__poll_op *op, bool writes)
     struct transfer t;
     describe(&op->sqe, writes, &t);
     ssize_t moved = move_now(&t);
-    if (moved == -EAGAIN)
-        return (t.flags & RWF_NOWAIT) != 0 ? -EAGAIN : COIL__POLL_AGAIN;
+    if (moved == -EAGAIN && (t.flags & RWF_NOWAIT) == 0)
+        return !writes && coil__poll_is_shut(op) ? 0 : COIL__POLL_AGAIN;
     if (moved == -EOPNOTSUPP || moved == -ENOSYS)
         return move_without_nowait(&t);
     /* Of a file it is what the page cache had: the rest comes from the disk. */

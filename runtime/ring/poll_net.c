@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 
 enum { SHOTS_MAX = 32, PIECES_MAX = 16 };
 
@@ -19,13 +20,25 @@ static bool goes_on(const struct coil__poll_op *op, unsigned flags)
            (type == SOCK_STREAM || type == SOCK_SEQPACKET);
 }
 
+bool coil__poll_is_shut(const struct coil__poll_op *op)
+{
+    struct pollfd asked = {.fd = op->sqe.fd, .events = POLLRDHUP};
+    int type = 0;
+    socklen_t len = sizeof(type);
+    if (op->side != COIL__POLL_IN || op->place != COIL__POLL_WITH_FILE || poll(&asked, 1, 0) <= 0 ||
+        (asked.revents & POLLRDHUP) == 0)
+        return false;
+    return getsockopt(op->sqe.fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           (type == SOCK_DGRAM || op->sqe.opcode == IORING_OP_ACCEPT);
+}
+
 /* What a system call that moved something, or failed, means to the whole of `wanted` bytes. */
 static int32_t moved_or_failed(struct coil__poll_op *op, ssize_t moved, size_t wanted)
 {
     unsigned flags = op->sqe.msg_flags;
     int32_t before = (int32_t)op->done;
     if (moved < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT) == 0)
-        return COIL__POLL_AGAIN;
+        return coil__poll_is_shut(op) ? 0 : COIL__POLL_AGAIN;
     if (moved < 0)
         return before > 0 ? before : -errno;
     op->done += (uint32_t)moved;
@@ -69,7 +82,7 @@ static int32_t try_recv_shared(struct coil__poll *poll, struct coil__poll_op *op
         bool filled = false;
         ssize_t moved = receive_shared(poll, op, &flags, &filled);
         if (moved == -EAGAIN)
-            return COIL__POLL_AGAIN;
+            return coil__poll_is_shut(op) ? 0 : COIL__POLL_AGAIN;
         if (moved <= 0)
             return (int32_t)moved;
         if (!multishot) {
@@ -167,8 +180,10 @@ int32_t coil__poll_try_accept(struct coil__poll *poll, struct coil__poll_op *op)
     }
     for (unsigned shots = 0; shots < SHOTS_MAX && coil__poll_has_room(poll); shots++) {
         int conn = accept4(op->sqe.fd, addr, len, (int)op->sqe.accept_flags);
+        if (conn < 0 && errno == EAGAIN)
+            return coil__poll_is_shut(op) ? -EINVAL : COIL__POLL_AGAIN;
         if (conn < 0)
-            return errno == EAGAIN ? COIL__POLL_AGAIN : -errno;
+            return -errno;
         if (!multishot)
             return conn;
         coil__poll_post(poll, op->sqe.user_data, conn, IORING_CQE_F_MORE);
