@@ -204,13 +204,11 @@ void coil__sim_disk_sync(struct coil__sim_inode *inode, bool fails)
 
 void coil__sim_disk_sync_names(const char *directory)
 {
-    size_t len = strlen(directory);
-    bool here = strcmp(directory, ".") == 0;
+    size_t len = strcmp(directory, "/") != 0 ? strlen(directory) : 0;
     for (struct coil_link *link = inodes.next; link != &inodes; link = link->next) {
         struct coil__sim_inode *inode = inode_of(link);
-        const char *slash = strrchr(inode->path, '/');
-        size_t parent = slash != NULL ? (size_t)(slash - inode->path) : 0;
-        if (slash == NULL ? here : parent == len && strncmp(inode->path, directory, len) == 0)
+        size_t parent = (size_t)(strrchr(inode->path, '/') - inode->path);
+        if (parent == len && strncmp(inode->path, directory, len) == 0)
             inode->named = true;
     }
 }

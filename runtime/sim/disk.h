@@ -27,8 +27,8 @@ enum { COIL__SIM_SECTOR = 512 };
 void coil__sim_disk_open(void);
 void coil__sim_disk_close(void);
 
-/* The file of that path, taken over from the machine's own if the simulated process has not
- * touched it yet; NULL: there is none. */
+/* Paths are absolute (sim/path.h). The file of one, taken over from the machine's own if the
+ * simulated process has not touched it yet; NULL: there is none. */
 struct coil__sim_inode *coil__sim_disk_find(const char *path);
 
 /* Makes an empty one; NULL without memory. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Open files of the simulated disk, and directories, which can only be synced. */
 #include "sim/disk.h"
+#include "sim/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,30 +108,22 @@ static const struct coil__sim_file_kind regular_kind = {
 
 /* ---- opening ---- */
 
-/* "./a" is "a". */
-static const char *path_at(uint64_t address)
+static int find_inode(const struct coil__sim_path *path, int flags, struct coil__sim_inode **inode)
 {
-    const char *path = (const char *)(uintptr_t)address;
-    while (path[0] == '.' && path[1] == '/') /* ends with the path */
-        path += 2;
-    return path;
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat stat_of_the_machine;
-    return stat(path, &stat_of_the_machine) == 0 && S_ISDIR(stat_of_the_machine.st_mode);
-}
-
-static int find_inode(const char *path, int flags, struct coil__sim_inode **inode)
-{
-    *inode = coil__sim_disk_find(path);
+    *inode = coil__sim_disk_find(path->text);
+    if (*inode != NULL && (path->of_directory || (flags & O_DIRECTORY) != 0))
+        return -ENOTDIR;
     if (*inode != NULL && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)
         return -EEXIST;
+    int err = *inode == NULL ? coil__sim_path_check(path) : 0;
+    if (err < 0)
+        return err;
     if (*inode == NULL && (flags & O_CREAT) == 0)
         return -ENOENT;
+    if (*inode == NULL && path->of_directory)
+        return -EISDIR;
     if (*inode == NULL)
-        *inode = coil__sim_disk_make(path);
+        *inode = coil__sim_disk_make(path->text);
     if (*inode == NULL)
         return -ENOSPC;
     return (flags & O_TRUNC) != 0 ? coil__sim_disk_resize(*inode, 0) : 0;
@@ -153,17 +146,17 @@ static int32_t install(struct coil__sim_inode *inode, const char *directory, int
 int32_t coil__sim_openat(struct coil__sim_op *op)
 {
     int flags = (int)op->sqe.open_flags;
-    const char *path = path_at(op->sqe.addr);
-    if (*path == '\0')
-        return -ENOENT;
+    struct coil__sim_path path;
+    struct coil__sim_inode *inode;
+    int err = coil__sim_path_read(&path, NULL, (const char *)(uintptr_t)op->sqe.addr);
+    if (err < 0)
+        return err;
     if (!coil__sim_file_has_room())
         return -EMFILE;
-    if (is_directory(path))
-        return (flags & O_ACCMODE) != O_RDONLY ? -EISDIR : install(NULL, path, flags);
-    if ((flags & O_DIRECTORY) != 0)
-        return coil__sim_disk_find(path) != NULL ? -ENOTDIR : -ENOENT;
-    struct coil__sim_inode *inode;
-    int err = find_inode(path, flags, &inode);
+    bool reads = (flags & O_ACCMODE) == O_RDONLY && (flags & O_CREAT) == 0;
+    if (coil__sim_path_is_directory(path.text))
+        return reads ? install(NULL, path.text, flags) : -EISDIR;
+    err = find_inode(&path, flags, &inode);
     return err < 0 ? err : install(inode, NULL, flags);
 }
 
@@ -197,22 +190,52 @@ static void fill_statx(struct statx *out, const struct coil__sim_inode *inode)
     out->stx_blocks = (inode->size + COIL__SIM_SECTOR - 1) / COIL__SIM_SECTOR;
 }
 
+/* What a relative path continues: NULL is the process's directory. */
+static int find_base(const struct coil__sim_op *op, const char **base)
+{
+    struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
+    *base = NULL;
+    if (op->sqe.fd == AT_FDCWD || *(const char *)(uintptr_t)op->sqe.addr == '/')
+        return 0;
+    if (file == NULL)
+        return -EBADF;
+    if (file->kind != &regular_kind || open_file_of(file)->inode != NULL)
+        return -ENOTDIR;
+    *base = open_file_of(file)->directory;
+    return 0;
+}
+
+static int32_t stat_open_file(const struct coil__sim_op *op, struct statx *out)
+{
+    struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
+    if ((op->sqe.statx_flags & AT_EMPTY_PATH) == 0)
+        return -ENOENT;
+    if (file == NULL || file->kind != &regular_kind)
+        return -EBADF;
+    fill_statx(out, open_file_of(file)->inode);
+    return 0;
+}
+
 int32_t coil__sim_statx(struct coil__sim_op *op)
 {
     struct statx *out = (struct statx *)(uintptr_t)op->sqe.off;
-    const char *path = path_at(op->sqe.addr);
-    struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
-    if (*path == '\0') {
-        if ((op->sqe.statx_flags & AT_EMPTY_PATH) == 0)
-            return -ENOENT;
-        if (file == NULL || file->kind != &regular_kind)
-            return -EBADF;
-        fill_statx(out, open_file_of(file)->inode);
-        return 0;
+    const char *given = (const char *)(uintptr_t)op->sqe.addr;
+    struct coil__sim_path path;
+    const char *base;
+    if (*given == '\0')
+        return stat_open_file(op, out);
+    int err = find_base(op, &base);
+    err = err < 0 ? err : coil__sim_path_read(&path, base, given);
+    if (err < 0)
+        return err;
+    bool is_directory = coil__sim_path_is_directory(path.text);
+    const struct coil__sim_inode *inode = is_directory ? NULL : coil__sim_disk_find(path.text);
+    if (inode == NULL && !is_directory) {
+        err = coil__sim_path_check(&path);
+        return err < 0 ? err : -ENOENT;
     }
-    const struct coil__sim_inode *inode = is_directory(path) ? NULL : coil__sim_disk_find(path);
-    if (inode == NULL && !is_directory(path))
-        return -ENOENT;
+    if (inode != NULL && path.of_directory)
+        return -ENOTDIR;
     fill_statx(out, inode);
     return 0;
 }
