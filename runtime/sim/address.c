@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -59,15 +60,25 @@ static bool meet(const struct coil__sim_address *a, const struct coil__sim_addre
     return *port_of(&one) == *port_of(&two) && same_host(&one, &two);
 }
 
+int coil__sim_check_name(int domain, const struct sockaddr *name, socklen_t len)
+{
+    socklen_t least = domain == AF_INET    ? sizeof(struct sockaddr_in)
+                      : domain == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_scope_id)
+                                           : sizeof(name->sa_family);
+    socklen_t most =
+        domain == AF_UNIX ? sizeof(struct sockaddr_un) : sizeof(struct sockaddr_storage);
+    if (len < least || len > most)
+        return -EINVAL;
+    if (name->sa_family == domain)
+        return 0;
+    return domain == AF_UNIX ? -EINVAL : -EAFNOSUPPORT;
+}
+
 static int read_name(struct coil__sim_address *address, const struct sockaddr *name, socklen_t len)
 {
-    if (len < sizeof(name->sa_family) || len > sizeof(address->name))
-        return -EINVAL;
-    socklen_t least = name->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
-                      : name->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                    : sizeof(name->sa_family);
-    if (len < least)
-        return -EINVAL;
+    int err = coil__sim_check_name(name->sa_family, name, len);
+    if (err < 0)
+        return err;
     memset(address, 0, sizeof(*address));
     memcpy(&address->name, name, len);
     address->len = len;
@@ -116,13 +127,14 @@ static int any_name(int domain, struct coil__sim_address *address)
 int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name, socklen_t len)
 {
     struct coil__sim_address address;
-    int err = name != NULL ? read_name(&address, name, len) : any_name(socket->domain, &address);
+    int err = name != NULL ? coil__sim_check_name(socket->domain, name, len) : 0;
     if (err < 0)
         return err;
     if (socket->own.len > 0)
         return -EINVAL; /* it has one */
-    if (address.name.ss_family != socket->domain)
-        return -EAFNOSUPPORT;
+    err = name != NULL ? read_name(&address, name, len) : any_name(socket->domain, &address);
+    if (err < 0)
+        return err;
     const in_port_t *port = port_of(&address.name);
     bool nameless = port == NULL && address.len == sizeof(sa_family_t);
     if (port != NULL && *port == 0)
@@ -137,8 +149,16 @@ int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name,
     return 0;
 }
 
+/* One that is connected hears only its peer. */
+static bool hears(const struct coil__sim_socket *socket, const struct coil__sim_address *from)
+{
+    if (from == NULL)
+        return socket->state == COIL__SIM_LISTENING && !socket->reads_no_more;
+    return socket->state != COIL__SIM_CONNECTED || meet(&socket->other, from);
+}
+
 struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, socklen_t len,
-                                        bool listens)
+                                        const struct coil__sim_address *from)
 {
     struct coil__sim_address address;
     struct coil__sim_socket *found = NULL;
@@ -147,8 +167,7 @@ struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, s
         return NULL;
     for (struct coil_link *link = bound_sockets.next; link != &bound_sockets; link = link->next) {
         struct coil__sim_socket *socket = coil__container_of(link, struct coil__sim_socket, bound);
-        if (socket->type != type || !meet(&socket->own, &address) ||
-            (listens && socket->state != COIL__SIM_LISTENING))
+        if (socket->type != type || !meet(&socket->own, &address) || !hears(socket, from))
             continue;
         if (coil__sim_below(++count) == 0) /* each of them with the same chance */
             found = socket;

@@ -13,9 +13,9 @@ static struct coil__sim_socket *find_receiver(const struct coil__sim_socket *soc
 {
     const struct msghdr *message = transfer->message;
     if (message != NULL && message->msg_name != NULL)
-        return coil__sim_find(SOCK_DGRAM, message->msg_name, message->msg_namelen, false);
+        return coil__sim_find(SOCK_DGRAM, message->msg_name, message->msg_namelen, &socket->own);
     return coil__sim_find(SOCK_DGRAM, (const struct sockaddr *)&socket->other.name,
-                          socket->other.len, false);
+                          socket->other.len, &socket->own);
 }
 
 static bool has_receiver_name(const struct coil__sim_socket *socket,
@@ -23,6 +23,36 @@ static bool has_receiver_name(const struct coil__sim_socket *socket,
 {
     return socket->other.len > 0 ||
            (transfer->message != NULL && transfer->message->msg_name != NULL);
+}
+
+/* What can't be sent to anybody. */
+static int32_t check_receiver(struct coil__sim_socket *socket,
+                              const struct coil__sim_transfer *transfer)
+{
+    const struct msghdr *message = transfer->message;
+    bool is_local = socket->domain == AF_UNIX;
+    int err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    if (err < 0)
+        return err;
+    if (!has_receiver_name(socket, transfer))
+        return is_local ? -ENOTCONN : -EDESTADDRREQ;
+    return message != NULL && message->msg_name != NULL
+               ? coil__sim_check_name(socket->domain, message->msg_name, message->msg_namelen)
+               : 0;
+}
+
+/* Locally nothing is lost: the sender is told, or waits. 1: the datagram may go. */
+static int32_t send_locally(struct coil__sim_op *op, const struct coil__sim_transfer *transfer,
+                            const struct coil__sim_socket *to)
+{
+    if (to == NULL)
+        return -ECONNREFUSED;
+    if (to->pending + transfer->len <= COIL__SIM_WINDOW)
+        return 1;
+    if ((transfer->flags & MSG_DONTWAIT) != 0)
+        return -EAGAIN;
+    coil__sim_plan(&op->event, COIL_USEC + coil__sim_delay(op->code->usual));
+    return COIL__SIM_GOES_ON;
 }
 
 static int32_t dgram_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
@@ -37,12 +67,13 @@ static int32_t dgram_write(struct coil__sim_op *op, struct coil__sim_transfer *t
         socket->error = 0;
         return -error;
     }
-    if (!has_receiver_name(socket, transfer))
-        return -EDESTADDRREQ;
-    int err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    int32_t err = check_receiver(socket, transfer);
     if (err < 0)
         return err;
     struct coil__sim_socket *to = find_receiver(socket, transfer);
+    int32_t local = socket->domain == AF_UNIX ? send_locally(op, transfer, to) : 1;
+    if (local != 1)
+        return local;
     if (to == NULL && socket->state == COIL__SIM_CONNECTED)
         socket->error = ECONNREFUSED; /* told to the next operation */
     bool is_lost = to == NULL || to->pending + transfer->len > COIL__SIM_WINDOW ||

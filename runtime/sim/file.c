@@ -35,6 +35,8 @@ static int32_t ask_again(struct coil__sim_op *op)
 
 static int32_t outside_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
 {
+    if ((fcntl(op->sqe.fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
     if ((outside_events(op->file) & ~(uint32_t)POLLOUT) == 0)
         return ask_again(op);
     ssize_t n =
@@ -46,6 +48,8 @@ static int32_t outside_read(struct coil__sim_op *op, struct coil__sim_transfer *
 
 static int32_t outside_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
 {
+    if ((fcntl(op->sqe.fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
     if ((outside_events(op->file) & ~(uint32_t)POLLIN) == 0)
         return ask_again(op);
     ssize_t n =

@@ -74,6 +74,14 @@ static void lose_all(struct coil__sim_socket *socket)
     discard_arrived(socket);
 }
 
+/* Who has closed a Unix socket receives no more either. */
+static void end_of_peer(struct coil__sim_socket *socket)
+{
+    socket->peer_sends_no_more = true;
+    if (socket->domain == AF_UNIX && socket->peer == NULL)
+        socket->sends_no_more = true;
+}
+
 static void arrive(struct coil__sim_event *event)
 {
     struct coil__sim_parcel *parcel = coil__container_of(event, struct coil__sim_parcel, event);
@@ -86,7 +94,7 @@ static void arrive(struct coil__sim_event *event)
         coil__sim_free_parcel(parcel);
     }
     if (kind == COIL__SIM_FIN)
-        to->peer_sends_no_more = true;
+        end_of_peer(to);
     else if (kind == COIL__SIM_RESET && !to->reset)
         lose_all(to);
     coil__sim_file_news(&to->file);
@@ -106,7 +114,7 @@ struct coil__sim_parcel *coil__sim_send_parcel(struct coil__sim_socket *to,
     to->pending += len;
     coil__list_append(&to->on_the_way, &parcel->link);
     coil_time arrival = coil__sim.now + 1 + coil__sim_delay(usual_way);
-    if (to->type == SOCK_STREAM && arrival <= to->last_arrival)
+    if ((to->type == SOCK_STREAM || to->domain == AF_UNIX) && arrival <= to->last_arrival)
         arrival = to->last_arrival + 1; /* in the order of sending */
     to->last_arrival = arrival;
     coil__sim_plan(&parcel->event, arrival - coil__sim.now);

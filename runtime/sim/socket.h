@@ -87,9 +87,13 @@ void coil__sim_free_parcel(struct coil__sim_parcel *parcel);
  * free one of its domain. */
 int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name, socklen_t len);
 
-/* Who is bound to that name and of that type, one of them by chance; NULL: nobody. */
+/* Whether a socket of that domain may be given such a name: 0, -EINVAL or -EAFNOSUPPORT. */
+int coil__sim_check_name(int domain, const struct sockaddr *name, socklen_t len);
+
+/* Who is bound to that name, of that type, and hears `from`, or, if that is NULL, listens: one of
+ * them by chance; NULL: nobody. */
 struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, socklen_t len,
-                                        bool listens);
+                                        const struct coil__sim_address *from);
 
 /* Copies a name to where the user wants it, as the kernel does. */
 void coil__sim_tell_name(const struct coil__sim_address *address, struct sockaddr *name,

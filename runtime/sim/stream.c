@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum { SOMAXCONN_HERE = 4096 };
 
@@ -40,19 +41,32 @@ static int32_t enter_queue(struct coil__sim_socket *client, struct coil__sim_soc
     return 0;
 }
 
+/* A Unix socket's name that is a path, and nobody's, is no file. */
+static int32_t nobody_there(const struct sockaddr *name, const struct coil__sim_socket *bound)
+{
+    bool is_path =
+        name->sa_family == AF_UNIX && ((const struct sockaddr_un *)name)->sun_path[0] != 0;
+    return is_path && bound == NULL ? -ENOENT : -ECONNREFUSED;
+}
+
 static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *socket)
 {
-    if (socket->state == COIL__SIM_CONNECTED)
+    static const struct coil__sim_address anybody;
+    const struct sockaddr *name = (const struct sockaddr *)(uintptr_t)op->sqe.addr;
+    socklen_t len = (socklen_t)op->sqe.off;
+    bool is_local = socket->domain == AF_UNIX;
+    int32_t err = coil__sim_check_name(socket->domain, name, len);
+    if (!is_local && socket->state != COIL__SIM_FRESH)
         return -EISCONN;
-    if (socket->state == COIL__SIM_LISTENING)
-        return -EINVAL;
+    if (err < 0)
+        return err;
     if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000))
         return -ETIMEDOUT;
-    struct coil__sim_socket *listener =
-        coil__sim_find(SOCK_STREAM, (const struct sockaddr *)(uintptr_t)op->sqe.addr,
-                       (socklen_t)op->sqe.off, true);
+    struct coil__sim_socket *listener = coil__sim_find(SOCK_STREAM, name, len, NULL);
     if (listener == NULL)
-        return socket->domain == AF_UNIX ? -ENOENT : -ECONNREFUSED;
+        return nobody_there(name, coil__sim_find(SOCK_STREAM, name, len, &anybody));
+    if (socket->state != COIL__SIM_FRESH)
+        return socket->state == COIL__SIM_CONNECTED ? -EISCONN : -EINVAL;
     if (listener->queue_len > listener->backlog) {
         coil__sim_plan(&op->event, knock_again);
         return COIL__SIM_GOES_ON;
@@ -62,10 +76,12 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
 
 static int32_t connect_dgram(struct coil__sim_op *op, struct coil__sim_socket *socket)
 {
+    const struct sockaddr *name = (const struct sockaddr *)(uintptr_t)op->sqe.addr;
     socklen_t len = (socklen_t)op->sqe.off;
-    if (len > sizeof(socket->other.name))
-        return -EINVAL;
-    memcpy(&socket->other.name, (const void *)(uintptr_t)op->sqe.addr, len);
+    int32_t err = coil__sim_check_name(socket->domain, name, len);
+    if (err < 0)
+        return err;
+    memcpy(&socket->other.name, name, len);
     socket->other.len = len;
     socket->state = COIL__SIM_CONNECTED;
     return socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
@@ -86,7 +102,7 @@ int32_t coil__sim_listen(struct coil__sim_op *op)
     struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
     if (socket->type != SOCK_STREAM)
         return -EOPNOTSUPP;
-    if (socket->state == COIL__SIM_CONNECTED)
+    if (socket->state == COIL__SIM_CONNECTED || (socket->domain == AF_UNIX && socket->own.len == 0))
         return -EINVAL;
     int err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
     if (err < 0)
@@ -134,7 +150,8 @@ int32_t coil__sim_accept(struct coil__sim_op *op)
     struct coil__sim_socket *listener = coil__sim_socket_of(op->file);
     if (listener->type != SOCK_STREAM)
         return -EOPNOTSUPP;
-    if (listener->state != COIL__SIM_LISTENING || listener->reads_no_more)
+    bool ends = listener->reads_no_more && coil__list_empty(&listener->queue);
+    if (listener->state != COIL__SIM_LISTENING || ends)
         return -EINVAL;
     if ((op->sqe.ioprio & IORING_ACCEPT_MULTISHOT) != 0)
         return accept_many(op, listener);
@@ -163,7 +180,7 @@ static int32_t may_send(struct coil__sim_socket *socket)
     if (socket->error != 0)
         return take_error(socket);
     if (socket->state != COIL__SIM_CONNECTED)
-        return socket->reset ? -EPIPE : -ENOTCONN;
+        return socket->reset || socket->domain != AF_UNIX ? -EPIPE : -ENOTCONN;
     if (socket->sends_no_more || socket->reset)
         return -EPIPE;
     if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 500))
@@ -182,6 +199,9 @@ static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *
 {
     struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
     int32_t err = may_send(socket);
+    if (socket->domain == AF_UNIX && transfer->message != NULL &&
+        transfer->message->msg_namelen > 0)
+        return socket->state == COIL__SIM_CONNECTED ? -EISCONN : -EOPNOTSUPP;
     if (err < 0)
         return op->progress > 0 ? (int32_t)op->progress : err;
     size_t left = transfer->len - op->progress;
@@ -272,6 +292,8 @@ static int32_t receive_selected(struct coil__sim_op *op, struct coil__sim_transf
 static int32_t stream_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
 {
     struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    if (socket->domain == AF_UNIX && socket->state != COIL__SIM_CONNECTED)
+        return -EINVAL;
     if (transfer->selects)
         return receive_selected(op, transfer);
     if (coil__sim_first_parcel(socket) == NULL)
@@ -306,8 +328,10 @@ static uint32_t stream_events(const struct coil__sim_file *file)
         events |= POLLRDHUP;
     if (socket->peer == NULL || socket->peer->pending < COIL__SIM_WINDOW)
         events |= socket->state == COIL__SIM_CONNECTED ? POLLOUT : 0;
-    if ((ends && socket->sends_no_more) || socket->reset || socket->state == COIL__SIM_FRESH)
+    if ((ends && socket->sends_no_more) || socket->reset)
         events |= POLLHUP;
+    if (socket->state == COIL__SIM_FRESH)
+        events |= POLLHUP | POLLOUT;
     return socket->error != 0 ? events | POLLERR : events;
 }
 
@@ -318,6 +342,26 @@ static void end_sending(struct coil__sim_socket *socket)
     socket->sends_no_more = true;
 }
 
+/* What nobody has accepted. */
+static void reset_queued(struct coil__sim_socket *listener)
+{
+    while (!coil__list_empty(&listener->queue)) { /* ends: each round closes one */
+        struct coil_link *link = coil__list_pop(&listener->queue);
+        struct coil__sim_socket *queued = coil__container_of(link, struct coil__sim_socket, queued);
+        queued->resets = true;
+        coil__sim_file_put(&queued->file);
+    }
+    listener->queue_len = 0;
+}
+
+/* It is as if it had only been bound. */
+static void listen_no_more(struct coil__sim_socket *socket)
+{
+    reset_queued(socket);
+    socket->state = COIL__SIM_FRESH;
+    coil__sim_file_news(&socket->file);
+}
+
 int32_t coil__sim_shutdown(struct coil__sim_op *op)
 {
     if (!op->file->kind->is_socket)
@@ -326,29 +370,31 @@ int32_t coil__sim_shutdown(struct coil__sim_op *op)
     int how = (int)op->sqe.len;
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return -EINVAL;
-    if (socket->state == COIL__SIM_FRESH)
-        return -ENOTCONN;
+    bool is_local = socket->domain == AF_UNIX;
+    if (socket->state == COIL__SIM_LISTENING && !is_local) {
+        if (how != SHUT_WR)
+            listen_no_more(socket);
+        return 0;
+    }
+    bool complains = socket->state == COIL__SIM_FRESH && !is_local;
     if (how != SHUT_RD)
         end_sending(socket);
     if (how != SHUT_WR)
         socket->reads_no_more = true;
     coil__sim_file_news(&socket->file);
-    return 0;
+    return complains ? -ENOTCONN : 0;
 }
 
 /* What nobody has read when it closes, is answered by a reset; what nobody has accepted as well. */
 static void stream_end(struct coil__sim_file *file)
 {
     struct coil__sim_socket *socket = coil__sim_socket_of(file);
-    while (!coil__list_empty(&socket->queue)) { /* ends: each round closes one */
-        struct coil_link *link = coil__list_pop(&socket->queue);
-        coil__sim_file_put(&coil__container_of(link, struct coil__sim_socket, queued)->file);
-    }
+    reset_queued(socket);
     if (socket->peer != NULL) {
         if (socket->pending > 0 || socket->resets)
             coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
-        else
-            end_sending(socket);
+        else if (!socket->sends_no_more || socket->domain == AF_UNIX)
+            coil__sim_send_parcel(socket->peer, COIL__SIM_FIN, 0);
         socket->peer->peer = NULL;
     }
     coil__sim_socket_free(socket);
