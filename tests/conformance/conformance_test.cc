@@ -26,7 +26,7 @@ namespace {
 
 /* An answer that was possible is found among so many seeds, at last. */
 constexpr uint64_t kSeedsMax = 300;
-constexpr uint64_t kSeedsMin = 8;
+constexpr uint64_t kSeedsMin = 5;
 
 /* A fresh folder, which goes with its contents. */
 class Folder {

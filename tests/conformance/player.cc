@@ -80,7 +80,7 @@ void Player::address(const std::string &word, Op &op) const
     op.addr_len = sizeof(op.addr);
     if (word.compare(0, 3, "of:") == 0) {
         if (coil_getsockname(fd(word.substr(3)), any, &op.addr_len) != 0)
-            throw std::runtime_error("no address of " + word);
+            op.addr_len = 0; /* an earlier step went another way */
     } else if (word == "any" || word == "short") {
         inet->sin_family = AF_INET;
         inet->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -143,6 +143,16 @@ std::string Player::within(const Words &words)
     coil_scope scope;
     coil_scope_open(&scope, coil_after(std::stoi(words.at(1)) * COIL_MSEC));
     std::string result = play(Words(words.begin() + 2, words.end()));
+    return result + ", the scope " + in_words(coil_scope_close(&scope, 0));
+}
+
+/* cancelled STEP: in a scope that is. */
+std::string Player::cancelled(const Words &words)
+{
+    coil_scope scope;
+    coil_scope_open(&scope, COIL_FOREVER);
+    coil_scope_cancel(&scope);
+    std::string result = play(Words(words.begin() + 1, words.end()));
     return result + ", the scope " + in_words(coil_scope_close(&scope, 0));
 }
 
@@ -255,6 +265,8 @@ std::string Player::play(const Words &words)
         return take(words.at(1));
     if (verb == "within")
         return within(words);
+    if (verb == "cancelled")
+        return cancelled(words);
     if (verb == "settle") /* what is on its way arrives */
         return in_words(coil_sleep(2 * COIL_MSEC));
     if (verb == "cancel") {

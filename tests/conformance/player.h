@@ -61,6 +61,7 @@ private:
     std::string finish(Op &op);
     std::string begin(const Words &words);
     std::string within(const Words &words);
+    std::string cancelled(const Words &words);
     std::string take(const std::string &tag);
     std::string connection(const Words &words, int domain, const std::string &name);
     std::string datagrams(const Words &words, int domain);
