@@ -261,7 +261,9 @@ void coil__core_loop(struct coil__core *core)
             count_as_ended(core);
     }
     empty_outbox(core);
-    enter_if_useful(core); /* the doorbells of the last messages */
+    do { /* ends: the kernel takes the doorbells of the last messages as soon as it has memory */
+        enter_if_useful(core);
+    } while (coil__ring_unsubmitted(&core->ring) > 0);
     coil__tick_finish(core);
     coil__stall_leave(core);
     coil__assert(core->ring.in_flight == 0);
