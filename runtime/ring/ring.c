@@ -135,12 +135,28 @@ static __attribute__((cold)) void hear_bell(struct coil__ring *ring)
         ring->driver->arm_bell(ring);
 }
 
+/* Nobody else would wake that core: its mailbox counts on the one who has found it asleep. */
+static __attribute__((cold)) void ring_again(struct coil__ring *ring, uint64_t user_data)
+{
+    uint64_t address = user_data & ~(uint64_t)COIL__TAG_MASK;
+    ring->driver->wake(ring, (struct coil__ring *)(uintptr_t)address);
+}
+
+/* Whether an address lies behind the tag. */
+static bool is_unheard(uint64_t user_data)
+{
+    return (user_data & COIL__TAG_MASK) == COIL__TAG_UNHEARD && user_data != COIL__TAG_IGNORE &&
+           user_data != COIL__TAG_MISSED;
+}
+
 /* A completion that is not simply the end of one operation. Returns whether it ends one. */
 static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
 {
     if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT) {
         if (cqe->user_data == COIL__TAG_BELL)
             hear_bell(ring);
+        if (is_unheard(cqe->user_data))
+            ring_again(ring, cqe->user_data);
         ring->stuck |= cqe->user_data == COIL__TAG_STUCK;
         ring->missed |= cqe->user_data == COIL__TAG_MISSED;
         return false; /* a wake has done its work by ending the wait */

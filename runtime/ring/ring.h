@@ -102,6 +102,10 @@ enum coil__tag {
 
     /* A cancel, whose success is silent: it has found nothing to stop, or only told a worker to. */
     COIL__TAG_MISSED = COIL__TAG_IGNORE | 4,
+
+    /* A doorbell, whose success is silent, in the low bits of the target's address: the kernel had
+     * no memory to ring it, and the target sleeps on. */
+    COIL__TAG_UNHEARD = COIL__TAG_IGNORE,
 };
 
 struct coil__ring {
