@@ -33,12 +33,13 @@ void coil__quarantine_settle(struct coil__quarantine *quarantine, const struct c
 static void take_oldest(struct coil__quarantine *quarantine, struct coil__stacks *stacks)
 {
     struct coil__retired *oldest = slot_of(quarantine, quarantine->taken_count++);
-    if (oldest->shut) {
-        void *bottom = coil__stack_bottom(stacks, oldest->task);
-        int err = mprotect(bottom, reach(stacks), PROT_READ | PROT_WRITE);
-        coil__assert(err == 0);
-    }
-    coil__stacks_put(stacks, oldest->task);
+    void *bottom = coil__stack_bottom(stacks, oldest->task);
+    if (!oldest->shut || mprotect(bottom, reach(stacks), PROT_READ | PROT_WRITE) == 0)
+        coil__stacks_put(stacks, oldest->task);
+    else
+        /* To open it takes a mapping more, and there is none: its address space stays unused until
+         * the core ends. */
+        stacks->used_count--;
 }
 
 void coil__quarantine_put(struct coil__quarantine *quarantine, struct coil__stacks *stacks,
