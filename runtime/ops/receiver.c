@@ -309,8 +309,11 @@ static void reply_event(struct coil_future *reply, int32_t result, uint32_t flag
         return;
     }
     coil__buffers_release(coil__core_here->buffers, receiver->reply_id);
-    if (__builtin_expect(part || result < 0, 0)) /* the stream has a hole now */
+    if (__builtin_expect(part || result < 0, 0)) { /* the stream has a hole now */
         end(receiver, part ? -ECANCELED : (int32_t)coil__op_result(reply, result));
+        if (receiver->future.waiter != NULL) /* for data that the peer may never send */
+            coil__task_wake(receiver->future.waiter);
+    }
     coil__future_complete(reply, result);
 }
 
