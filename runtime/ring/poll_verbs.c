@@ -49,14 +49,20 @@ static int32_t try_shutdown(struct coil__poll *poll, struct coil__poll_op *op)
     return result_of(shutdown(op->sqe.fd, (int)op->sqe.len));
 }
 
+static int32_t close_now(struct coil__poll *poll, int fd)
+{
+    coil__poll_closing(poll, fd);
+    return result_of(close(fd));
+}
+
 /* Closing a regular file may wait for a server or a disk; all else is done at once. */
 static int32_t try_close(struct coil__poll *poll, struct coil__poll_op *op)
 {
     struct stat status;
+    if (fstat(op->sqe.fd, &status) < 0 || !S_ISREG(status.st_mode))
+        return close_now(poll, op->sqe.fd);
     coil__poll_closing(poll, op->sqe.fd);
-    if (fstat(op->sqe.fd, &status) == 0 && S_ISREG(status.st_mode))
-        return COIL__POLL_BLOCKS;
-    return result_of(close(op->sqe.fd));
+    return COIL__POLL_BLOCKS;
 }
 
 /* A multishot poll ends with its first event, which it may at any. */
@@ -121,9 +127,14 @@ int32_t coil__poll_attempt(struct coil__poll *poll, struct coil__poll_op *op)
     return verbs[op->sqe.opcode].attempt(poll, op);
 }
 
+/* Where there is no thread a close keeps the core waiting: but what is closed must be gone. */
 static int give_to_worker(struct coil__poll *poll, struct coil__poll_op *op, bool unending)
 {
     int err = coil__poll_submit(poll, op, unending);
+    if (err < 0 && op->sqe.opcode == IORING_OP_CLOSE) {
+        coil__poll_finish(poll, op, close_now(poll, op->sqe.fd));
+        return 0;
+    }
     return err < 0 && op->done > 0 ? (int)op->done : err;
 }
 
@@ -145,11 +156,24 @@ void coil__poll_settle(struct coil__poll *poll, struct coil__poll_op *op, int32_
         coil__poll_finish(poll, op, outcome);
 }
 
+/* Without memory nothing begins; but what gives something back is done, and takes none. */
+static void begin_without_memory(struct coil__poll *poll, const struct io_uring_sqe *sqe)
+{
+    struct coil__poll_op op = {.poll = poll, .sqe = *sqe};
+    int32_t result = -ENOMEM;
+    if (sqe->opcode == IORING_OP_CLOSE)
+        result = close_now(poll, sqe->fd);
+    else if (sqe->opcode == IORING_OP_ASYNC_CANCEL)
+        result = coil__poll_try_cancel(poll, &op);
+    if (result < 0 || (sqe->flags & IOSQE_CQE_SKIP_SUCCESS) == 0)
+        coil__poll_post(poll, sqe->user_data, result, 0);
+}
+
 void coil__poll_begin(struct coil__poll *poll, const struct io_uring_sqe *sqe)
 {
     struct coil__poll_op *op = coil__poll_op_new(poll, sqe);
     if (op == NULL) {
-        coil__poll_post(poll, sqe->user_data, -ENOMEM, 0);
+        begin_without_memory(poll, sqe);
         return;
     }
     bool known = sqe->opcode < sizeof(verbs) / sizeof(verbs[0]) &&
