@@ -129,29 +129,39 @@ static void enter_if_useful(struct coil__core *core)
     bool blind = !ring->flags_tell && ring->in_flight > 0;
     if (coil__ring_unsubmitted(ring) > 0 || coil__ring_wants_enter(ring) || blind)
         coil__ring_enter(ring, 0, COIL_FOREVER);
-    else
+    else if (coil__ring_has_completions(ring))
         coil__ring_reap(ring);
 }
 
-/* So many messages go without waiting for the end of the turn: who gets them may begin. */
-enum { OUTBOX_MAX = 16 };
+static struct coil__parcel *find_parcel(struct coil__core *core)
+{
+    for (unsigned i = 0; i < COIL__PARCELS; i++) {
+        if (coil__parcel_is_here(&core->parcels[i]))
+            return &core->parcels[i];
+    }
+    return NULL;
+}
 
-/* Hands over what was posted to another core, which wakes it if need be. */
-static void empty_outbox(struct coil__core *core)
+void coil__core_send_outbox(struct coil__core *core)
 {
     struct coil__outbox *outbox = &core->outbox;
-    if (outbox->count == 0)
-        return;
-    outbox->count = 0;
     struct coil__core *to = outbox->to;
-    if (coil__mailbox_post_chain(&to->mailbox, outbox->newest, outbox->oldest))
+    outbox->to = NULL;
+    struct coil__parcel *parcel = outbox->count > 1 ? find_parcel(core) : NULL;
+    if (coil__mailbox_post_all(&to->mailbox, outbox->messages, outbox->count, parcel))
         core->ring.driver->wake(&core->ring, &to->ring);
+}
+
+static inline void empty_outbox(struct coil__core *core)
+{
+    if (core->outbox.to != NULL)
+        coil__core_send_outbox(core);
 }
 
 static bool has_work(struct coil__core *core)
 {
-    return coil__sched_has_ready(&core->sched) || !coil__mpsc_empty(&core->mailbox.messages) ||
-           core->outbox.count > 0;
+    return coil__sched_has_ready(&core->sched) || coil__mailbox_has_mail(&core->mailbox) ||
+           core->outbox.to != NULL;
 }
 
 /* So often a core looks out before it asks for the time, which takes as long as two looks. */
@@ -170,7 +180,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
         for (unsigned i = 0; i < LOOKS; i++) {
             if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring))
                 break;
-            if (!coil__mpsc_empty(&core->mailbox.messages)) {
+            if (coil__mailbox_has_mail(&core->mailbox)) {
                 coil__spin_hit(&core->spin);
                 return true;
             }
@@ -272,8 +282,8 @@ void coil__core_loop(struct coil__core *core)
 
 void coil__core_deliver_rest(struct coil__core *core)
 {
-    coil__assert(core->finished);                      /* so that a delivery posts nothing */
-    while (!coil__mpsc_empty(&core->mailbox.messages)) /* ends: see there */
+    coil__assert(core->finished);                  /* so that a delivery posts nothing */
+    while (coil__mailbox_has_mail(&core->mailbox)) /* ends: see there */
         coil__mailbox_drain(&core->mailbox);
 }
 
@@ -285,24 +295,17 @@ int coil__core_open_bell(struct coil__core *core)
     return err;
 }
 
-void coil__core_post(struct coil__core *core, struct coil__message *message)
+void coil__core_post_other(struct coil__core *here, struct coil__core *core,
+                           struct coil__message *message)
 {
-    struct coil__core *here = coil__core_here;
     if (core == here) {
         coil__mailbox_post(&core->mailbox, message);
         return;
     }
-    struct coil__outbox *outbox = &here->outbox;
-    if (outbox->to != core)
-        empty_outbox(here);
-    if (outbox->count == 0) {
-        outbox->oldest = message;
-        outbox->to = core;
-    } else
-        message->node.next = &outbox->newest->node;
-    outbox->newest = message;
-    if (++outbox->count == OUTBOX_MAX)
-        empty_outbox(here);
+    empty_outbox(here);
+    here->outbox.to = core;
+    here->outbox.count = 1;
+    here->outbox.messages[0] = message;
 }
 
 void coil__core_hand_over(void)

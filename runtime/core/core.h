@@ -28,12 +28,15 @@ struct coil__place {
     unsigned node; /* of the CPU, and so of the memory that it touches first */
 };
 
-/* Messages for another core that leave together, linked from the newest to the oldest. */
+/* Messages for another core that leave together, the oldest first. */
 struct coil__outbox {
-    struct coil__core *to;
-    struct coil__message *newest, *oldest;
+    struct coil__core *to; /* NULL: it is empty */
     unsigned count;
+    struct coil__message *messages[COIL__PARCEL_MAX];
 };
+
+/* Parcels of a core; while all are under way its messages go one by one. */
+enum { COIL__PARCELS = 8 };
 
 struct coil__core {
     struct coil__sched sched;
@@ -63,6 +66,7 @@ struct coil__core {
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;
+    struct coil__parcel parcels[COIL__PARCELS];
 };
 
 /* All cores of a coil_run(). */
@@ -103,9 +107,25 @@ int coil__core_open_bell(struct coil__core *core);
 /* Delivers what was left in the mailbox when all loops had ended and nobody posts any more. */
 void coil__core_deliver_rest(struct coil__core *core);
 
+/* Of coil__core_post(), when others are in the outbox than those for `core` / when it is full. */
+void coil__core_post_other(struct coil__core *here, struct coil__core *core,
+                           struct coil__message *message);
+void coil__core_send_outbox(struct coil__core *here);
+
 /* Leaves a message for `core`, and wakes it if need be. From another core, or itself. It goes at
  * the end of this core's turn, at the latest; messages for the same core keep their order. */
-void coil__core_post(struct coil__core *core, struct coil__message *message);
+static inline void coil__core_post(struct coil__core *core, struct coil__message *message)
+{
+    struct coil__core *here = coil__core_here;
+    struct coil__outbox *outbox = &here->outbox;
+    if (outbox->to != core) {
+        coil__core_post_other(here, core, message);
+        return;
+    }
+    outbox->messages[outbox->count++] = message;
+    if (outbox->count == COIL__PARCEL_MAX)
+        coil__core_send_outbox(here);
+}
 
 /* Lets what was posted go before the end of the turn, by a coroutine that is about to wait or end;
  * unless others are ready, who may post too. */

@@ -2,24 +2,60 @@
 /* The atomics by which cores meet, and threads that are no cores. */
 #include "core/mailbox.h"
 
+#include "base/assert.h"
+
+#include <assert.h>
 #include <sched.h>
+#include <string.h>
+
+static_assert(sizeof(struct coil__parcel) == 128, "a parcel takes two cache lines");
+
+/* What a parcel would do, which is opened instead: by this it is known. */
+static void parcel_arrives(struct coil__message *message)
+{
+    (void)message;
+    coil__panic(__FILE__, __LINE__, "a parcel was delivered unopened");
+}
 
 void coil__mailbox_init(struct coil__mailbox *mailbox)
 {
     coil__mpsc_init(&mailbox->messages);
+    mailbox->open = NULL;
     mailbox->has_bell = 0;
+}
+
+static bool post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
+                       struct coil__message *oldest)
+{
+    return coil__mpsc_push_chain(&mailbox->messages, &newest->node, &oldest->node) &&
+           coil__mpsc_unmark(&mailbox->messages);
 }
 
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message)
 {
-    return coil__mailbox_post_chain(mailbox, message, message);
+    return post_chain(mailbox, message, message);
 }
 
-bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
-                              struct coil__message *oldest)
+bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil__message *const *messages,
+                            unsigned count, struct coil__parcel *parcel)
 {
-    return coil__mpsc_push_chain(&mailbox->messages, &newest->node, &oldest->node) &&
-           coil__mpsc_unmark(&mailbox->messages);
+    if (parcel == NULL) {
+        for (unsigned i = 1; i < count; i++)
+            messages[i]->node.next = &messages[i - 1]->node;
+        return post_chain(mailbox, messages[count - 1], messages[0]);
+    }
+    parcel->message.deliver = parcel_arrives;
+    parcel->count = count;
+    memcpy(parcel->contents, messages, sizeof(parcel->contents)); /* of a fixed size: faster */
+    /* Relaxed: the push hands it over. */
+    __atomic_store_n(&parcel->under_way, 1, __ATOMIC_RELAXED);
+    return coil__mailbox_post(mailbox, &parcel->message);
+}
+
+bool coil__parcel_is_here(const struct coil__parcel *parcel)
+{
+    /* Acquire; pairs with the release in next_of_parcel(): the receiver has read it. */
+    return __atomic_load_n(&parcel->under_way, __ATOMIC_ACQUIRE) == 0;
 }
 
 bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
@@ -44,20 +80,55 @@ bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake)
     return empty;
 }
 
+static void open_parcel(struct coil__mailbox *mailbox, struct coil__parcel *parcel)
+{
+    mailbox->open = parcel;
+    mailbox->unpacked = 0;
+    for (unsigned i = 0; i < parcel->count; i++)
+        __builtin_prefetch(parcel->contents[i]);
+}
+
+/* Delivers what is left in the open parcel. Returns what is left of the budget. */
+static unsigned unpack(struct coil__mailbox *mailbox, unsigned budget)
+{
+    struct coil__parcel *parcel = mailbox->open;
+    unsigned next = mailbox->unpacked, count = parcel->count;
+    do { /* ends: bounded by both; in a child of fork() the mailbox is another one afterwards */
+        struct coil__message *message = parcel->contents[next++];
+        mailbox->unpacked = next;
+        if (next == count) {
+            mailbox->open = NULL;
+            /* Release; pairs with the acquire in coil__parcel_is_here(). */
+            __atomic_store_n(&parcel->under_way, 0, __ATOMIC_RELEASE);
+        }
+        message->deliver(message);
+    } while (--budget > 0 && mailbox->open == parcel);
+    return budget;
+}
+
 void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
-    for (unsigned i = 0; i < COIL__MAIL_BUDGET; i++) {
-        struct coil__mpsc_node *node = coil__mpsc_pop(&mailbox->messages);
-        if (node == NULL)
+    unsigned budget = COIL__MAIL_BUDGET;
+    while (budget > 0) {
+        if (mailbox->open != NULL) {
+            budget = unpack(mailbox, budget);
+            continue;
+        }
+        struct coil__message *message = (struct coil__message *)coil__mpsc_pop(&mailbox->messages);
+        if (message == NULL)
             return;
-        struct coil__message *message = (struct coil__message *)node;
-        message->deliver(message);
+        if (message->deliver == parcel_arrives) {
+            open_parcel(mailbox, (struct coil__parcel *)(void *)message);
+        } else {
+            message->deliver(message);
+            budget--;
+        }
     }
 }
 
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox)
 {
-    return coil__mpsc_mark(&mailbox->messages);
+    return mailbox->open == NULL && coil__mpsc_mark(&mailbox->messages);
 }
 
 void coil__mailbox_awake(struct coil__mailbox *mailbox)

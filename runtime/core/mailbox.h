@@ -20,9 +20,24 @@ struct coil__message {
     void (*deliver)(struct coil__message *message);
 };
 
+/*
+ * Several messages that travel as one, in two cache lines, so that the receiver can have all of
+ * them on their way at once. It is the sender's, who uses it again once it was unpacked.
+ */
+enum { COIL__PARCEL_MAX = 13 };
+
+struct coil__parcel {
+    struct coil__message message;
+    uint32_t under_way; /* the receiver has yet to unpack it */
+    uint32_t count;
+    struct coil__message *contents[COIL__PARCEL_MAX];
+} __attribute__((aligned(64)));
+
 /* Of cache lines of its own, of which other cores write the first. */
 struct coil__mailbox {
     struct coil__mpsc messages __attribute__((aligned(64))); /* marked: the receiver sleeps */
+    struct coil__parcel *open;                               /* it is being unpacked; NULL: none */
+    uint32_t unpacked;                                       /* so many of its messages */
     uint32_t has_bell; /* threads that are no cores can wake the receiver (ring/ring.h) */
 };
 
@@ -34,9 +49,13 @@ void coil__mailbox_init(struct coil__mailbox *mailbox);
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
 bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
 
-/* As above, of several messages, which are linked from the newest to the oldest. */
-bool coil__mailbox_post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
-                              struct coil__message *oldest);
+/* As above, of several messages, the oldest first: in the parcel, or if that is NULL, each for
+ * itself. */
+bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil__message *const *messages,
+                            unsigned count, struct coil__parcel *parcel);
+
+/* Whether a parcel may be used. By its sender. */
+bool coil__parcel_is_here(const struct coil__parcel *parcel);
 
 /* As the first, for a thread that is no core. Without a bell it can't wake the receiver, which then
  * reads the message when it wakes for another reason. */
@@ -48,6 +67,12 @@ void coil__mailbox_give_bell(struct coil__mailbox *mailbox);
 /* Whether nothing is there. If something is and nobody has woken the receiver, `*wake` says that
  * the caller has to. From any core. */
 bool coil__mailbox_is_empty(struct coil__mailbox *mailbox, bool *wake);
+
+/* Whether there is something to deliver. By the receiver. */
+static inline bool coil__mailbox_has_mail(const struct coil__mailbox *mailbox)
+{
+    return mailbox->open != NULL || !coil__mpsc_empty(&mailbox->messages);
+}
 
 /* Delivers what is there, up to the budget. */
 void coil__mailbox_drain(struct coil__mailbox *mailbox);

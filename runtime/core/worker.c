@@ -171,6 +171,7 @@ static void live(struct worker *worker, int err)
         meet(crew, 0);
         coil__gate_close();
         coil__core_deliver_rest(core);
+        meet(crew, 0); /* the others read this core's parcels */
     }
     if (core != NULL)
         coil__core_close(core);

@@ -104,34 +104,53 @@ struct Forking {
     }
 };
 
+/* To this core or to another one, to which several messages travel as one. */
 TEST(Fork, ADeliveryThatReturnsInTheChildStopsIt)
 {
     constexpr int kBudget = 256; /* of deliveries before a core does anything else */
-    for (int before : {0, 1, kBudget - 2, kBudget - 1, kBudget}) {
-        run([=] {
-            static Forking forking;
-            static int delivered;
-            forking = {};
-            delivered = 0;
-            auto count = [](coil_message *) {
-                delivered++;
-                if (forking.is_child)
-                    _exit(0);
-            };
-            std::vector<coil_message> others(size_t(2 * kBudget), coil_message{nullptr, count});
-            COIL_FUTURE(sleep); /* wakes somebody that the child must not see */
-            coil_sleep_start(&sleep, 1);
-            for (int i = 0; i < 2 * kBudget; i++) {
-                if (i == before) {
-                    EXPECT_EQ(0, coil_post_core(0, &forking.message));
+    constexpr int kParcel = 13;  /* messages that travel together at most */
+    struct Where {
+        unsigned core;
+        int before;
+    };
+    for (auto [core, before] : std::vector<Where>{{0, 0},
+                                                  {0, 1},
+                                                  {0, kBudget - 2},
+                                                  {0, kBudget - 1},
+                                                  {0, kBudget},
+                                                  {1, 0},
+                                                  {1, 6},
+                                                  {1, kParcel - 1},
+                                                  {1, kParcel}}) {
+        run(
+            [core = core, before = before] {
+                static Forking forking;
+                static int delivered;
+                forking = {};
+                delivered = 0;
+                auto count = [](coil_message *) {
+                    delivered++;
+                    if (forking.is_child)
+                        _exit(0);
+                };
+                std::vector<coil_message> others(size_t(2 * kBudget), coil_message{nullptr, count});
+                COIL_FUTURE(sleep); /* wakes somebody that the child must not see */
+                coil_sleep_start(&sleep, 1);
+                for (int i = 0; i < 2 * kBudget; i++) {
+                    if (i == before) {
+                        EXPECT_EQ(0, coil_post_core(core, &forking.message));
+                    }
+                    EXPECT_EQ(0, coil_post_core(core, &others[size_t(i)]));
                 }
-                EXPECT_EQ(0, coil_post_core(0, &others[size_t(i)]));
-            }
-            while (!forking.has_run || delivered < 2 * kBudget)
-                EXPECT_EQ(0, coil_yield());
-            expect_stopped(forking.outcome, "a core goes on where none may");
-            return int(coil_await(&sleep));
-        });
+                EXPECT_EQ(0, call(core, [] {
+                              while (!forking.has_run || delivered < 2 * kBudget)
+                                  EXPECT_EQ(0, coil_yield());
+                              return 0;
+                          }));
+                expect_stopped(forking.outcome, "a core goes on where none may");
+                return int(coil_await(&sleep));
+            },
+            cores(2));
     }
 }
 

@@ -97,6 +97,47 @@ TEST(Post, KeepsItsOrderAmongCoresAndPortsHoweverManyATurnPosts)
         cores(3));
 }
 
+/* More than can be gathered, since nothing that has left was unpacked yet. */
+TEST(Post, KeepsItsOrderToACoreThatDoesNotReadItsMailForLong)
+{
+    constexpr int kLetters = 1000;
+    for (int gathered : {1, 2, 5, 13, 14, kLetters}) {
+        run(
+            [=] {
+                std::atomic<bool> reads{false}, busy{false};
+                std::atomic<int> arrived{0};
+                std::vector<int> order;
+                std::deque<Letter> letters;
+                COIL_FUTURE(called);
+                Body keep_busy = [&] {
+                    busy = true;
+                    while (!reads) /* and nothing else runs there */
+                        std::this_thread::yield();
+                    return 0;
+                };
+                coil_call_start(&called, 1, call_body, &keep_busy);
+                wait_until([&] { return busy.load(); });
+                for (int i = 0; i < kLetters; i++) {
+                    letters.emplace_back([&, i] {
+                        order.push_back(i);
+                        arrived++;
+                    });
+                    EXPECT_EQ(0, coil_post_core(1, &letters.back().message));
+                    if ((i + 1) % gathered == 0)
+                        turn();
+                }
+                EXPECT_EQ(0, arrived);
+                reads = true;
+                EXPECT_EQ(0, coil_await(&called));
+                wait_until([&] { return arrived == kLetters; });
+                EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+                EXPECT_EQ(size_t(kLetters), order.size());
+                return 0;
+            },
+            cores(2));
+    }
+}
+
 TEST(Post, ToACoreThatIsNoneIsRefused)
 {
     run([] {
