@@ -84,6 +84,15 @@ TEST_F(Runner, EndsATestThatHangsWithItsChildren)
     EXPECT_TRUE(contains(outcome, "FAILED Fake.Hangs: ran into its time limit"));
 }
 
+TEST_F(Runner, StopsAtTheFirstFailureWhenAskedTo)
+{
+    Outcome outcome = run("--fail-fast --limit 30 Hangs Fails");
+    EXPECT_EQ("0 passed, 1 failed", last_line(outcome.output));
+    EXPECT_TRUE(contains(outcome, "FAILED Fake.Fails: status 1"));
+    outcome = run("--fail-fast Passes IsSkipped");
+    EXPECT_EQ("1 passed, 0 failed, 1 skipped", last_line(outcome.output));
+}
+
 TEST_F(Runner, FailsWhenNothingMatches)
 {
     Outcome outcome = run("NoSuchTest");

@@ -54,6 +54,7 @@ struct Options {
     size_t jobs = 2;
     seconds limit{0}; /* 0: limit_of() decides */
     bool list = false;
+    bool fail_fast = false;
     std::string programs = COIL_TEST_LIST; /* a file with a program on each line */
     std::vector<std::string> filters;
 };
@@ -307,6 +308,18 @@ Running wait_for_one(std::list<Running> *running, int *status)
     }
 }
 
+/* Ends those that are still running, without a verdict. */
+void end_all(std::list<Running> *running)
+{
+    for (Running &one : *running) {
+        kill(-one.pid, SIGKILL);
+        kill(one.pid, SIGKILL); /* see charge() */
+        waitpid(one.pid, nullptr, 0);
+        close(one.output);
+    }
+    running->clear();
+}
+
 Outcome run_tests(const std::vector<Test> &tests, const Options &options)
 {
     sigset_t child;
@@ -329,6 +342,10 @@ Outcome run_tests(const std::vector<Test> &tests, const Options &options)
         Running ended = wait_for_one(&running, &status);
         progress.clear();
         finish_test(ended, status, &outcome);
+        if (options.fail_fast && outcome.failed > 0) {
+            end_all(&running);
+            break;
+        }
     }
     return outcome;
 }
@@ -349,16 +366,16 @@ void print_slowest(std::vector<Took> took)
 Options parse_options(int argc, char **argv)
 {
     static const option known[] = {
-        {"jobs", required_argument, nullptr, 'j'},
-        {"limit", required_argument, nullptr, 's'},
-        {"list", no_argument, nullptr, 'l'},
-        {"programs", required_argument, nullptr, 'p'},
-        {},
+        {"jobs", required_argument, nullptr, 'j'},     {"limit", required_argument, nullptr, 's'},
+        {"list", no_argument, nullptr, 'l'},           {"fail-fast", no_argument, nullptr, 'f'},
+        {"programs", required_argument, nullptr, 'p'}, {},
     };
     Options options;
     for (int letter; (letter = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
         if (letter == 'l')
             options.list = true;
+        else if (letter == 'f')
+            options.fail_fast = true;
         else if (letter == 'p')
             options.programs = optarg;
         else if (letter == 'j' && atoi(optarg) > 0)
@@ -367,7 +384,7 @@ Options parse_options(int argc, char **argv)
             options.limit = seconds(atoi(optarg));
         else {
             fprintf(stderr, "usage: coil_test_runner [--jobs N] [--limit SECONDS] [--list]"
-                            " [--programs FILE] [FILTER...]\n");
+                            " [--fail-fast] [--programs FILE] [FILTER...]\n");
             exit(2);
         }
     }
