@@ -52,6 +52,10 @@ void run_matrix(Operation &operation, const CancelRow &row);
  * checks that both did win if `row` has it so. In a coroutine. */
 void run_race(Operation &operation, const CancelRow &row, int round_count);
 
+/* Whether so many descriptors are open, which were before the first one. One that lingers is given
+ * the time to end. */
+bool leaves_open(const Operation &operation, int descriptors);
+
 struct CancelledOperation : testing::TestWithParam<CancelRow> {};
 
 void PrintTo(const CancelRow &row, std::ostream *out);

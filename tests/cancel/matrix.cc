@@ -206,14 +206,14 @@ bool is_reported(const CancelRow &row, const Operation &operation, ssize_t resul
     return operation.was_stopped(result) && (row.in_flight != SHORT || result < 0);
 }
 
-void check_cell(Operation &operation, const CancelRow &row, const Approach &approach, Cause cause)
+void check_cell(Operation &operation, const CancelRow &row, const Approach &approach, Cause cause,
+                int descriptors)
 {
     const Report &report = kReports[cause];
     SCOPED_TRACE(std::string(kMoments[approach.moment]) + ", " + report.cause + ", " +
                  (approach.by_future ? "start and await" : "call") + ", " +
                  std::to_string(approach.turns) + " turns" +
                  (approach.cancel_first ? ", cancelled first" : ""));
-    int descriptors = open_descriptors();
     operation.will_complete = approach.moment != IN_FLIGHT;
     Cell cell(operation, approach, cause);
     if (operation.is_local)
@@ -227,20 +227,22 @@ void check_cell(Operation &operation, const CancelRow &row, const Approach &appr
     EXPECT_EQ(reported ? report.inner : report.inner_happened, cell.inner_outcome);
     EXPECT_EQ(reported ? report.outer : report.outer_happened, cell.outer_outcome);
     operation.end(cell.result);
-    auto all_are_closed = [&] {
-        int open = open_descriptors();
-        return operation.lingers ? open <= descriptors : open == descriptors;
-    };
-    EXPECT_TRUE(operation.lingers ? turn_until(all_are_closed) : all_are_closed())
-        << open_descriptors() - descriptors << " more";
+    EXPECT_TRUE(leaves_open(operation, descriptors)) << open_descriptors() - descriptors << " more";
 }
 
 } // namespace
+
+bool leaves_open(const Operation &operation, int descriptors)
+{
+    auto are_as_before = [&] { return open_descriptors() == descriptors; };
+    return operation.lingers ? turn_until(are_as_before) : are_as_before();
+}
 
 void run_matrix(Operation &operation, const CancelRow &row)
 {
     /* More turns than may pass without the loop, so that each order of things comes about. */
     constexpr int kTurns = 10, kSeenByTheKernel = 20;
+    int descriptors = open_descriptors();
     std::vector<Approach> approaches;
     for (bool by_future : {false, true}) {
         if (by_future && !operation.has_future)
@@ -256,7 +258,7 @@ void run_matrix(Operation &operation, const CancelRow &row)
     }
     for (const Approach &approach : approaches) {
         for (Cause cause : {OWN_DEADLINE, OUTER_DEADLINE, SIBLINGS_ERROR, EXPLICIT}) {
-            check_cell(operation, row, approach, cause);
+            check_cell(operation, row, approach, cause, descriptors);
             if (testing::Test::HasFailure())
                 return; /* it would only be the first of many */
         }
