@@ -51,6 +51,12 @@ public:
         return coil_spawn(&scope, call_body, &bodies_.back());
     }
 
+    int spawn_in(coil_scope &scope, coil_queue queue, Body body)
+    {
+        bodies_.push_back(std::move(body));
+        return coil_spawn_in(&scope, queue, call_body, &bodies_.back());
+    }
+
     int spawn_on(coil_scope &scope, unsigned core, Body body)
     {
         bodies_.push_back(std::move(body));
