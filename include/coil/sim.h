@@ -12,6 +12,11 @@
  *
  *     coil: sim seed SEED trace HASH
  *
+ * When the program fails, by SIGSEGV, abort() and the like, a status other than 0, a deadlock
+ * or a finding of a sanitizer, it says once, on stderr, how to see that again:
+ *
+ *     coil: sim seed SEED: to see it again: COIL_RING=sim:SEED program ...
+ *
  *     faults=off     the world is kind: what is asked for is done at once and completely
  *     faults=mild    (the default) all that a healthy kernel may do: late completions, cancels
  *                    that miss, completion queues that overflow

@@ -59,6 +59,8 @@ static void give_up(struct coil__core *core)
 {
     struct coil__run *run = core->run;
     report(run);
+    if (core->ring.driver->tell_replay != NULL)
+        core->ring.driver->tell_replay();
     coil__require(!run->deadlocked && !core->stopping,
                   "deadlock: coroutines stay parked although they were cancelled");
     run->deadlocked = true;

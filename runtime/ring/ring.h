@@ -59,6 +59,9 @@ struct coil__ring_driver {
     /* Explains to the log why enter() failed with `err`. */
     void (*explain)(const struct coil__ring *ring, int err);
 
+    /* Says how to make happen again what has gone wrong. NULL: nobody knows. */
+    void (*tell_replay)(void);
+
     /* Makes `target`'s enter() return soon, with a COIL__TAG_WAKE completion. */
     void (*wake)(struct coil__ring *ring, struct coil__ring *target);
 

@@ -41,6 +41,8 @@ void coil__sim_disk_open(void)
 {
     free_inodes(!was_cut);
     was_cut = false;
+    if (coil__list_empty(&inodes))
+        count = 0; /* what the process simulated before is of no account */
 }
 
 void coil__sim_disk_close(void)

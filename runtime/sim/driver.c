@@ -3,6 +3,7 @@
  */
 #include "sim/bell.h"
 #include "sim/op.h"
+#include "sim/replay.h"
 #include "sim/socket.h"
 #include "sim/stage.h"
 
@@ -185,6 +186,7 @@ const struct coil__ring_driver coil__ring_sim = {
     .close = sim_close,
     .enter = sim_enter,
     .explain = sim_explain,
+    .tell_replay = coil__sim_replay_tell,
     .wake = sim_wake,
     .open_bell = sim_open_bell,
     .ring_bell = sim_ring_bell,

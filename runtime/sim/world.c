@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/world.h"
 
+#include "sim/replay.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -30,14 +31,15 @@ int coil__sim_begin(const char *knobs, unsigned core_count)
     int err = coil__sim_knobs_read(knobs, &read);
     if (err < 0)
         return err;
-    coil__sim =
-        (struct coil__sim){.knobs = read, .now = COIL_SEC, .core_count = core_count, .runs = true};
+    coil__sim = (struct coil__sim){.knobs = read, .now = COIL_SEC, .core_count = core_count};
     coil__sim.random.state = coil__mix(read.seed ^ UINT64_C(0x5851f42d4c957f2d));
     coil__heap_init(&coil__sim.events);
     coil__sim_trace_begin(&coil__sim.trace, read.seed);
     coil__sim.rings = calloc(core_count, sizeof(struct coil__sim_ring *));
     if (coil__sim.rings == NULL)
         return -ENOMEM;
+    coil__sim.runs = true;
+    coil__sim_replay_begin(read.seed);
     coil__clock_source = coil__sim_now;
     return 0;
 }
@@ -48,6 +50,7 @@ void coil__sim_end(void)
     coil__sim.runs = false;
     free(coil__sim.rings);
     coil__sim.rings = NULL;
+    coil__sim_replay_end();
     coil__log("sim seed %llu trace %016llx", (unsigned long long)coil__sim.knobs.seed,
               (unsigned long long)coil__sim.trace.hash);
 }

@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "ring/choose.h"
+#include "sim/replay.h"
 }
 
 #include <cstdio>
@@ -43,6 +44,15 @@ class SkipListener : public testing::EmptyTestEventListener {
     }
 };
 
+/* Of a failure in or after a simulation: by which seed. */
+class ReplayListener : public testing::EmptyTestEventListener {
+    void OnTestPartResult(const testing::TestPartResult &result) override
+    {
+        if (result.failed())
+            coil__sim_replay_tell();
+    }
+};
+
 /* Starts a thread and waits until the system has forgotten it too, which is later than join(). */
 void start_a_thread()
 {
@@ -68,6 +78,7 @@ int main(int argc, char **argv)
     testing::TestEventListeners &listeners = testing::UnitTest::GetInstance()->listeners();
     listeners.Append(new CensusListener);
     listeners.Append(new SkipListener);
+    listeners.Append(new ReplayListener);
 
     int status = RUN_ALL_TESTS();
 
