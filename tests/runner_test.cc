@@ -86,7 +86,7 @@ TEST_F(Runner, EndsATestThatHangsWithItsChildren)
 
 TEST_F(Runner, StopsAtTheFirstFailureWhenAskedTo)
 {
-    Outcome outcome = run("--fail-fast --limit 30 Hangs Fails");
+    Outcome outcome = run("--fail-fast --jobs 1 Fails Crashes");
     EXPECT_EQ("0 passed, 1 failed", last_line(outcome.output));
     EXPECT_TRUE(contains(outcome, "FAILED Fake.Fails: status 1"));
     outcome = run("--fail-fast Passes IsSkipped");

@@ -308,18 +308,6 @@ Running wait_for_one(std::list<Running> *running, int *status)
     }
 }
 
-/* Ends those that are still running, without a verdict. */
-void end_all(std::list<Running> *running)
-{
-    for (Running &one : *running) {
-        kill(-one.pid, SIGKILL);
-        kill(one.pid, SIGKILL); /* see charge() */
-        waitpid(one.pid, nullptr, 0);
-        close(one.output);
-    }
-    running->clear();
-}
-
 Outcome run_tests(const std::vector<Test> &tests, const Options &options)
 {
     sigset_t child;
@@ -342,10 +330,8 @@ Outcome run_tests(const std::vector<Test> &tests, const Options &options)
         Running ended = wait_for_one(&running, &status);
         progress.clear();
         finish_test(ended, status, &outcome);
-        if (options.fail_fast && outcome.failed > 0) {
-            end_all(&running);
-            break;
-        }
+        if (options.fail_fast && outcome.failed > 0)
+            started = tests.size(); /* and those that are running end by themselves */
     }
     return outcome;
 }
