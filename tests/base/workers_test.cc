@@ -10,6 +10,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <random>
 #include <sys/syscall.h>
 #include <thread>
 
@@ -177,6 +178,22 @@ TEST(Workers, WhoIsNotNeededForAWhileEnds)
         std::this_thread::yield();
     EXPECT_EQ(0, pool.submit()); /* and the pool works on */
     pool.board.wait([&] { return pool.done == 4; });
+}
+
+/* Jobs that come at about the time at which the thread has been idle for long enough, sooner or
+ * later. */
+TEST(Workers, AJobThatComesAsTheLastThreadEndsIsNotForgotten)
+{
+    Pool pool(1);
+    pool.workers.patience_ns = 20000;
+    std::mt19937 random(4);
+    for (size_t round = 1; round <= size_t(rounds(3000)) && !HasFailure(); round++) {
+        ASSERT_EQ(0, pool.submit());
+        pool.board.wait([&] { return pool.done == round; });
+        auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 200);
+        while (std::chrono::steady_clock::now() < end)
+            ;
+    }
 }
 
 /* Twice as many threads as one job after another needs would never be idle if all took turns. */

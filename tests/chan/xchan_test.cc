@@ -145,6 +145,23 @@ TEST(Xchan, ClosedNowByAllDisposesOfEachValueOnce)
     }
 }
 
+TEST(Xchan, NobodyReceivesWhatIsBeingDisposedOf)
+{
+    static Numbers *closed;
+    static std::vector<int> seen;
+    run([] {
+        Numbers numbers(4);
+        closed = &numbers;
+        seen.clear();
+        coil_xchan_dispose_by(&numbers.chan, [](void *) { seen.push_back(closed->try_recv()); });
+        for (int i = 0; i < 4; i++)
+            EXPECT_EQ(0, numbers.send(i));
+        coil_xchan_close_now(&numbers.chan);
+        EXPECT_EQ(std::vector<int>(4, -EPIPE), seen);
+        return 0;
+    });
+}
+
 /* Sends the writing ends of pipes to a core that takes `taken` of them and then ends, whether with
  * a word or not. Returns how many were sent. */
 int send_descriptors(int (&readers)[20], int taken, bool closes)

@@ -207,6 +207,23 @@ TEST_F(Stall, IsNotSeenInCoroutinesThatComputeAndYield)
     EXPECT_EQ(std::vector<std::string>(), lines);
 }
 
+/* It runs with the same budget each time: that of a turn that has just begun. */
+TEST_F(Stall, IsNotSeenInACoroutineThatIsAloneInEveryTurn)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         coil_time end = coil_after(4 * kGenerous);
+                         while (coil_now() < end) {
+                             compute(COIL_MSEC);
+                             EXPECT_EQ(0, coil_nop());
+                         }
+                         return 0;
+                     },
+                     watched(kGenerous)));
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
 TEST_F(Stall, IsNotSeenInManyShortCoroutinesOfSeveralQueues)
 {
     EXPECT_EQ(0, run(
