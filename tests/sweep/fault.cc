@@ -57,7 +57,8 @@ int fails(Kind kind, const Row &row)
         tally.first = row.name;
         tally.choices = unsigned(row.errors.size());
     }
-    int error = row.errors[fault.choice % row.errors.size()];
+    size_t choices = fault.ever && row.lasting != 0 ? row.lasting : row.errors.size();
+    int error = row.errors[fault.choice % choices];
     tally.errors.insert(error);
     return error;
 }

@@ -34,6 +34,8 @@ struct Row {
     /* How often at most: 0, as often as it likes. For what may pass at any time, and is asked again
      * until it does: for ever it would mean that a program has no way on. */
     unsigned most = 0;
+    /* How many of the errors, from the first, may last: 0, all. */
+    unsigned lasting = 0;
 };
 
 struct Tally {

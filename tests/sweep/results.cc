@@ -25,11 +25,11 @@ const Row &row_of_opcode(unsigned opcode)
         {IORING_OP_SEND, {"send", {EPIPE, ENOBUFS}}},
         {IORING_OP_SENDMSG, {"sendmsg", {EPIPE, ENOBUFS}}},
         {IORING_OP_POLL_ADD, {"poll", {ENOMEM}}},
-        /* An acceptor passes over a connection that died; a listener that did is its end. */
-        {IORING_OP_ACCEPT, {"accept", {EINVAL}}},
+        /* An acceptor passes over a connection that died, and waits for descriptors. */
+        {IORING_OP_ACCEPT, {"accept", {EINVAL, ECONNABORTED, EMFILE}, 0, 1}},
         {IORING_OP_CONNECT, {"connect", {ECONNREFUSED, ETIMEDOUT}}},
         {IORING_OP_SOCKET, {"socket", {EMFILE, ENOMEM}}},
-        {COIL__OP_BIND, {"bind", {EACCES, ENOMEM}}},
+        {COIL__OP_BIND, {"bind", {EACCES, ENOMEM, EADDRINUSE}, 0, 2}},
         {COIL__OP_LISTEN, {"listen", {EOPNOTSUPP, ENOMEM}}},
         {IORING_OP_SHUTDOWN, {"shutdown", {ENOTCONN}}},
         {IORING_OP_OPENAT, {"openat", {EMFILE, EIO}}},
