@@ -226,6 +226,10 @@ static void wait_for_events(struct coil__core *core)
     bool can_look_out = core->ring.flags_tell || core->ring.can_look_out;
     if (span > 0 && can_look_out && look_out(core, span, deadline))
         return;
+    if (__builtin_expect(core->ring.stuck, 0)) { /* a turn that did not wait has heard of it */
+        coil__deadlock_declare(core);
+        return;
+    }
     if (!coil__mailbox_sleep(&core->mailbox))
         return;
     /* Looking out may have armed one: to ask again what a cancel has missed. */

@@ -91,6 +91,28 @@ TEST(SimDisk, TakesOverTheMachinesFilesAndChangesNone)
     EXPECT_EQ("as it was", coil_test::read_file(path));
 }
 
+/* Also on a core that was busy when it happened, and whose next timer is far away. */
+TEST(SimCrash, IsHeardOfBeforeACoreSleeps)
+{
+    simulate(1, [] {
+        coil_test::Children children;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        children.start(scope, [] {
+            COIL_SCOPE(cleanup, coil_after(COIL_SEC));
+            coil_scope_shield(&cleanup);
+            EXPECT_EQ(-ECANCELED, coil_test::wait_for_ever());
+            return coil_scope_close(&cleanup, 0) == -ETIMEDOUT ? 0 : -EPROTO;
+        });
+        coil_test::turn();
+        coil_time before = coil_now();
+        coil_sim_crash();
+        coil_test::turn();
+        EXPECT_EQ(-ECANCELED, coil_test::wait_for_ever());
+        EXPECT_LT(coil_now() - before, COIL_SEC / 2);
+        return coil_scope_close(&scope, 0);
+    });
+}
+
 TEST(SimCrash, KeepsWhatWasSyncedAndTearsWhatWasNot)
 {
     std::map<std::string, int> firsts, seconds;
