@@ -128,6 +128,17 @@ TEST(SoakScript, RefusesAWrongOptionInOneLine)
     EXPECT_EQ(0, run_in_project("tests/soak --help").status);
 }
 
+TEST(FuzzScript, RefusesAWrongOptionInOneLine)
+{
+    for (const char *arguments :
+         {"--bogus", "--seconds", "--seconds=0", "--seed x", "xyz", "abc"}) {
+        Outcome outcome = run_in_project(std::string("tests/fuzz/run ") + arguments);
+        EXPECT_EQ(2, outcome.status);
+        EXPECT_EQ(outcome.output.size() - 1, outcome.output.find('\n')) << outcome.output;
+    }
+    EXPECT_EQ(0, run_in_project("tests/fuzz/run --help").status);
+}
+
 TEST(Setup, IsContentWhereTheTestsRun)
 {
     Outcome outcome = run_in_project("bash -c '. .ci/setup.sh; setup_need --no-install tests'");
