@@ -43,6 +43,11 @@ struct coil_options {
                                     * take memory only as data fills them (1024) */
     unsigned blocking_threads;     /* COIL_BLOCKING_THREADS: of the pool for coil_offload() that all
                                     * share, and of pools without a limit of their own (64) */
+    const char *io_worker_cpus;    /* COIL_IO_WORKER_CPUS: where the threads run that do for a core
+                                    * what would block it (of the kernel: io-wq), like "6,7"; never
+                                    * on the core's own CPU if there is another (all that we may) */
+    unsigned io_workers;           /* COIL_IO_WORKERS: how many a core may have for files, and twice
+                                    * as many for other things that block (8) */
     void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
     /* Told of each child whose error is the first of its scope, and so what the scope reports: its
      * name, the function and line that spawned it, and -errno. Called by the child as its last

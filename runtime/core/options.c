@@ -19,6 +19,8 @@ enum {
     RECV_BUFFERS_MAX = 32768,
     BLOCKING_THREADS = 64,
     BLOCKING_THREADS_MAX = 4096,
+    IO_WORKERS = 8,
+    IO_WORKERS_MAX = 4096,
 };
 
 static const size_t stack_size_default = 128 * 1024;
@@ -120,6 +122,8 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
             &hyperthreads) < 0)
         return -EINVAL;
     int err = coil__placement_decide(placement, given->cpus, (unsigned)hyperthreads);
+    if (err == 0)
+        err = coil__placement_decide_workers(placement, given->io_worker_cpus);
     if (err < 0)
         return err;
 
@@ -127,7 +131,7 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     if (usual_cores < 0)
         return (int)usual_cores;
 
-    int64_t cores, entries, stack, buffer_size, buffer_count, threads;
+    int64_t cores, entries, stack, buffer_size, buffer_count, threads, workers;
     if (resolve_number(&(struct number){"COIL_CORES", given->core_count, usual_cores, 1, CORES_MAX},
                        &cores) < 0 ||
         resolve_number(&(struct number){"COIL_RING_ENTRIES", given->ring_entries, RING_ENTRIES, 1,
@@ -146,6 +150,9 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
         resolve_number(&(struct number){"COIL_BLOCKING_THREADS", given->blocking_threads,
                                         BLOCKING_THREADS, 1, BLOCKING_THREADS_MAX},
                        &threads) < 0 ||
+        resolve_number(
+            &(struct number){"COIL_IO_WORKERS", given->io_workers, IO_WORKERS, 1, IO_WORKERS_MAX},
+            &workers) < 0 ||
         resolve_switch(&(struct number){"COIL_SPIN_NS", given->spin_ns, COIL_SPIN_ADAPTIVE,
                                         COIL_SPIN_OFF, COIL_SEC},
                        COIL_SPIN_OFF, &resolved->spin_ns) < 0 ||
@@ -160,6 +167,7 @@ int coil__options_resolve(const struct coil_options *given, struct coil_options 
     resolved->recv_buffer_size = (size_t)buffer_size;
     resolved->recv_buffer_count = (unsigned)round_up_to_power((size_t)buffer_count);
     resolved->blocking_threads = (unsigned)threads;
+    resolved->io_workers = (unsigned)workers;
     coil__placement_share(placement, resolved->core_count);
     return 0;
 }

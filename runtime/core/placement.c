@@ -11,22 +11,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int decide_by_list(struct coil__placement *placement, const char *list)
+/* A list of CPUs that this machine has, into `cpus`. Returns how many. */
+static int read_list(const struct coil__topology *topology, const char *name, const char *list,
+                     int cpus[COIL__CPUS_MAX])
 {
-    const struct coil__topology *topology = &placement->topology;
-    int count = coil__topology_list(list, placement->cpus);
+    int count = coil__topology_list(list, cpus);
     if (count < 0) {
-        coil__log("COIL_CPUS or coil_options.cpus: \"%s\" is not a list like 0,2-5", list);
+        coil__log("%s: \"%s\" is not a list like 0,2-5", name, list);
         return -EINVAL;
     }
     for (int i = 0; i < count; i++) {
         bool known = CPU_COUNT(&topology->online) > 0;
-        if (known && !CPU_ISSET((size_t)placement->cpus[i], &topology->online)) {
-            coil__log("COIL_CPUS or coil_options.cpus: \"%s\": this machine has no CPU %d", list,
-                      placement->cpus[i]);
+        if (known && !CPU_ISSET((size_t)cpus[i], &topology->online)) {
+            coil__log("%s: \"%s\": this machine has no CPU %d", name, list, cpus[i]);
             return -EINVAL;
         }
     }
+    return count;
+}
+
+static int decide_by_list(struct coil__placement *placement, const char *list)
+{
+    int count =
+        read_list(&placement->topology, "COIL_CPUS or coil_options.cpus", list, placement->cpus);
+    if (count < 0)
+        return count;
     placement->cpu_count = count;
     placement->usual_cores = (unsigned)count;
     snprintf(placement->why, sizeof(placement->why), "CPUs were given: %.100s", list);
@@ -74,6 +83,23 @@ int coil__placement_decide(struct coil__placement *placement, const char *given,
         return err;
     return coil__placement_decide_on(placement, given != NULL ? given : getenv("COIL_CPUS"),
                                      hyperthreads);
+}
+
+int coil__placement_decide_workers(struct coil__placement *placement, const char *given)
+{
+    int cpus[COIL__CPUS_MAX];
+    const char *list = given != NULL ? given : getenv("COIL_IO_WORKER_CPUS");
+    placement->worker_cpus = placement->topology.allowed;
+    if (list == NULL || *list == '\0')
+        return 0;
+    int count = read_list(&placement->topology,
+                          "COIL_IO_WORKER_CPUS or coil_options.io_worker_cpus", list, cpus);
+    if (count < 0)
+        return count;
+    CPU_ZERO(&placement->worker_cpus);
+    for (int i = 0; i < count; i++)
+        CPU_SET((size_t)cpus[i], &placement->worker_cpus);
+    return 0;
 }
 
 void coil__placement_share(struct coil__placement *placement, unsigned core_count)

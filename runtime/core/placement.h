@@ -13,6 +13,7 @@ struct coil__placement {
     int cpus[COIL__CPUS_MAX]; /* for each core; more cores than CPUs share them in turn */
     int cpu_count;            /* of `cpus`, before they are shared */
     unsigned usual_cores;     /* unless the caller has a number in mind */
+    cpu_set_t worker_cpus;    /* of the threads that do what would block a core */
     char why[160];            /* these CPUs, and that number */
 };
 
@@ -24,6 +25,10 @@ int coil__placement_decide(struct coil__placement *placement, const char *given,
 /* The same for a machine that has been looked at. */
 int coil__placement_decide_on(struct coil__placement *placement, const char *list,
                               unsigned hyperthreads);
+
+/* Decides where worker threads go, by the list in `given` or else COIL_IO_WORKER_CPUS, or else
+ * wherever this process may run. Afterwards. Returns 0, or -EINVAL with a line to the log. */
+int coil__placement_decide_workers(struct coil__placement *placement, const char *given);
 
 /* Has `core_count` cores share the CPUs. */
 void coil__placement_share(struct coil__placement *placement, unsigned core_count);

@@ -128,13 +128,14 @@ static void start_first(struct coil__core *core)
 static int open_core(struct worker *worker, struct coil__core **core)
 {
     struct coil__run *run = worker->crew->run;
-    const cpu_set_t *allowed = &run->placement->topology.allowed;
+    const cpu_set_t *worker_cpus = &run->placement->worker_cpus;
     const struct coil__ring_options ring = {
         .entries = run->options->ring_entries,
         .parameter = run->ring.parameter,
         .instead = run->ring.instead != NULL ? run->ring.instead->name : NULL,
-        .worker_cpus = allowed,
-        .worker_cpus_size = sizeof(*allowed),
+        .worker_cpus = worker_cpus,
+        .worker_cpus_size = sizeof(*worker_cpus),
+        .workers = run->options->io_workers,
     };
     *core = aligned_alloc(_Alignof(struct coil__core), sizeof(**core));
     if (*core == NULL)

@@ -218,11 +218,12 @@ static int try_multishot_recv(struct coil__ring *ring)
  * they'd fight with the loop for it; and their number is bounded only by the processes of the user.
  * 8 for files keep a disk busy while a core's buffered writes and fsyncs pile up: writes to one
  * file take turns on its lock anyway. What isn't a file (terminals, odd devices) may block for
- * ever, so it has its own 16.
+ * ever, so it has its own, and twice as many.
  */
 static int tame_workers(struct coil__ring *ring, const struct coil__ring_options *options)
 {
-    unsigned most[2] = {COIL__WORKERS_BOUNDED, COIL__WORKERS_UNBOUNDED};
+    unsigned files = options->workers > 0 ? options->workers : COIL__WORKERS;
+    unsigned most[2] = {files, 2 * files};
     int err = io_uring_register_iowq_max_workers(&ring->uring, most);
     if (err < 0 || options->worker_cpus == NULL)
         return err;

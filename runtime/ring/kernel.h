@@ -20,7 +20,7 @@ extern struct coil__kernel_lacks coil__kernel_lacks;
 /* The memory that the kernel locks for a ring of that many entries: RLIMIT_MEMLOCK counts it. */
 size_t coil__kernel_ring_size(unsigned entries);
 
-/* The ceiling of a core's worker threads in the kernel: regular files; all else that blocks. */
-enum { COIL__WORKERS_BOUNDED = 8, COIL__WORKERS_UNBOUNDED = 16 };
+/* How many worker threads a core may have for regular files, unless somebody says otherwise. */
+enum { COIL__WORKERS = 8 };
 
 #endif

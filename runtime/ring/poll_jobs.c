@@ -168,8 +168,9 @@ int coil__poll_jobs_open(struct coil__poll *poll, const struct coil__ring_option
         cpus = coil__host_away_from_core(options);
         where = &cpus;
     }
-    coil__workers_open(&poll->bounded, "files", COIL__WORKERS_BOUNDED, where, run);
-    coil__workers_open(&poll->unbounded, "waits", COIL__WORKERS_UNBOUNDED, where, run);
+    unsigned files = options->workers > 0 ? options->workers : COIL__WORKERS;
+    coil__workers_open(&poll->bounded, "files", files, where, run);
+    coil__workers_open(&poll->unbounded, "waits", 2 * files, where, run);
     pthread_mutex_init(&poll->running, NULL);
     coil__list_init(&poll->jobs);
     open_interrupt();

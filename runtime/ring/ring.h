@@ -21,6 +21,7 @@ struct coil__ring_options {
     size_t worker_cpus_size;
     const char *parameter; /* of the driver's name: what follows its colon; "": nothing */
     const char *instead;   /* the driver that runs if this one is refused; NULL: none */
+    unsigned workers;      /* most threads for files; twice as many for what else blocks; 0: 8 */
 };
 
 /* The cores of a run, for a driver that has them all on one thread. */

@@ -32,7 +32,8 @@ struct Options : testing::Test {
         for (const char *name :
              {"COIL_CORES", "COIL_CPUS", "COIL_HYPERTHREADS", "COIL_RING_ENTRIES",
               "COIL_STACK_SIZE", "COIL_SPIN_NS", "COIL_STALL_NS", "COIL_RECV_BUFFER_SIZE",
-              "COIL_RECV_BUFFER_COUNT", "COIL_RING", "COIL_BLOCKING_THREADS"})
+              "COIL_RECV_BUFFER_COUNT", "COIL_RING", "COIL_BLOCKING_THREADS", "COIL_IO_WORKERS",
+              "COIL_IO_WORKER_CPUS"})
             unsetenv(name);
     }
 
@@ -78,6 +79,8 @@ TEST_F(Options, HaveTheDocumentedDefaults)
     EXPECT_EQ(COIL_SPIN_ADAPTIVE, resolved.spin_ns);
     EXPECT_EQ(64u << 10, resolved.recv_buffer_size);
     EXPECT_EQ(1024u, resolved.recv_buffer_count);
+    EXPECT_EQ(8u, resolved.io_workers);
+    EXPECT_TRUE(CPU_EQUAL(&allowed, &placement.worker_cpus));
 }
 
 TEST_F(Options, TakeFromTheEnvironmentWhatTheCallerLeavesOpen)
@@ -199,6 +202,21 @@ TEST_F(Options, CpusDecideHowManyCoresThereAre)
     EXPECT_EQ((std::vector<int>{0, 0, 0, 0, 0}), std::vector<int>(cpus, cpus + 5));
 }
 
+TEST_F(Options, SayWhereAndHowManyIoWorkersThereAre)
+{
+    setenv("COIL_IO_WORKERS", "3", 1);
+    setenv("COIL_IO_WORKER_CPUS", "0", 1);
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(3u, resolved.io_workers);
+    EXPECT_EQ(1, CPU_COUNT(&placement.worker_cpus));
+    EXPECT_TRUE(CPU_ISSET(0, &placement.worker_cpus));
+    given.io_workers = 5;
+    EXPECT_EQ(0, resolve());
+    EXPECT_EQ(5u, resolved.io_workers);
+    setenv("COIL_IO_WORKER_CPUS", "none", 1);
+    expect_refused("COIL_IO_WORKER_CPUS");
+}
+
 TEST_F(Options, FieldsOutOfRangeAreRefusedByName)
 {
     auto refuse = [this](auto field, auto value, const char *name) {
@@ -219,6 +237,9 @@ TEST_F(Options, FieldsOutOfRangeAreRefusedByName)
     refuse(&coil_options::recv_buffer_count, 32769u, "COIL_RECV_BUFFER_COUNT");
     refuse(&coil_options::blocking_threads, 4097u, "COIL_BLOCKING_THREADS");
     refuse(&coil_options::cpus, "1,x", "\"1,x\"");
+    refuse(&coil_options::io_workers, 4097u, "COIL_IO_WORKERS");
+    refuse(&coil_options::io_worker_cpus, "0-", "COIL_IO_WORKER_CPUS");
+    refuse(&coil_options::io_worker_cpus, "1023", "this machine has no CPU 1023");
 }
 
 TEST_F(Options, VariablesOutOfRangeAreRefusedByName)

@@ -19,7 +19,7 @@ struct BellRing {
     {
         static thread_local struct coil__sched sched;
         coil__sched = &sched;
-        const coil__ring_options options = {16, nullptr, 0, "", nullptr};
+        const coil__ring_options options = {16, nullptr, 0, "", nullptr, 0};
         EXPECT_EQ(0, coil__ring_open(&ring, &coil__ring_kernel, &options));
     }
     ~BellRing() { coil__ring_close(&ring); }

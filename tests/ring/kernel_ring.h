@@ -25,7 +25,7 @@ class KernelRing {
 public:
     explicit KernelRing(unsigned entries = 64)
     {
-        coil__ring_options options = {entries, nullptr, 0, "", nullptr};
+        coil__ring_options options = {entries, nullptr, 0, "", nullptr, 0};
         open(options);
     }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's worker threads: how many, and where. */
 #include "ring/kernel_ring.h"
+#include "support/io_workers.h"
 
 #include <cerrno>
 #include <chrono>
@@ -16,51 +17,7 @@
 
 namespace {
 
-using coil_test::KernelRing;
-
-std::string line_of(const std::string &path, const std::string &prefix)
-{
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);)
-        if (line.rfind(prefix, 0) == 0)
-            return line.substr(prefix.size());
-    return "";
-}
-
-using Places = std::vector<std::string>;
-
-/* Where each worker thread of this process may run, as the kernel writes it: "\t0-1". */
-Places workers()
-{
-    Places places;
-    DIR *tasks = opendir("/proc/self/task");
-    while (const dirent *task = readdir(tasks)) {
-        std::string status = std::string("/proc/self/task/") + task->d_name + "/status";
-        if (line_of(status, "Name:\tiou-wrk") != "")
-            places.push_back(line_of(status, "Cpus_allowed_list:"));
-    }
-    closedir(tasks);
-    return places;
-}
-
-/* A FIFO that nobody writes to: whoever opens it waits, in a worker of its own. */
-struct Fifo {
-    char folder[32] = "/tmp/coil-fifo-XXXXXX";
-    std::string path;
-
-    Fifo()
-    {
-        EXPECT_NE(mkdtemp(folder), nullptr);
-        path = std::string(folder) + "/fifo";
-        EXPECT_EQ(mkfifo(path.c_str(), 0600), 0);
-    }
-
-    ~Fifo()
-    {
-        unlink(path.c_str());
-        rmdir(folder);
-    }
-};
+using namespace coil_test;
 
 /* Watches the workers until they are as expected, and a little longer in case they change; or for
  * half a minute. Returns them. */
@@ -71,7 +28,7 @@ Places watch_workers(const Places &expected)
     int as_expected = 0;
     for (int i = 0; i < 3000 && as_expected < kLonger; i++) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        seen = workers();
+        seen = io_workers();
         as_expected += seen == expected;
     }
     return seen;
@@ -80,7 +37,7 @@ Places watch_workers(const Places &expected)
 /* Starts opens that block, and returns where their workers run, which should be as expected. All
  * of it in a thread that pins itself to `cpu`, as a core does: workers end with their thread. */
 Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned opens,
-                                const Places &expected)
+                                const Places &expected, unsigned most)
 {
     Fifo fifo;
     Places seen;
@@ -89,7 +46,8 @@ Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned 
         CPU_ZERO(&own);
         CPU_SET(size_t(cpu), &own);
         EXPECT_EQ(sched_setaffinity(0, sizeof(own), &own), 0);
-        KernelRing ring(coil__ring_options{64, worker_cpus, sizeof(*worker_cpus), "", nullptr});
+        KernelRing ring(
+            coil__ring_options{64, worker_cpus, sizeof(*worker_cpus), "", nullptr, most});
         ASSERT_EQ(ring.error, 0);
         for (unsigned i = 0; i < opens; i++) {
             io_uring_sqe *sqe = ring.sqe();
@@ -102,33 +60,13 @@ Places workers_of_blocked_opens(int cpu, const cpu_set_t *worker_cpus, unsigned 
 
         int writer = open(fifo.path.c_str(), O_RDWR | O_CLOEXEC);
         ring.take_until(opens);
-        for (const coil_test::Completion &completion : ring.taken) {
+        for (const Completion &completion : ring.taken) {
             EXPECT_GE(completion.res, 0);
             close(completion.res);
         }
         close(writer);
     }).join();
     return seen;
-}
-
-/* As the kernel writes it. */
-std::string list_of(const cpu_set_t &cpus)
-{
-    cpu_set_t before;
-    std::string list;
-    sched_getaffinity(0, sizeof(before), &before);
-    EXPECT_EQ(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
-    list = line_of("/proc/thread-self/status", "Cpus_allowed_list:");
-    sched_setaffinity(0, sizeof(before), &before);
-    return list;
-}
-
-int first_of(const cpu_set_t &cpus)
-{
-    int cpu = 0;
-    while (!CPU_ISSET(size_t(cpu), &cpus))
-        cpu++;
-    return cpu;
 }
 
 struct KernelWorkers : testing::Test {
@@ -142,10 +80,10 @@ struct KernelWorkers : testing::Test {
     }
 
     void expect_workers(const cpu_set_t &wanted, unsigned opens, size_t count,
-                        const cpu_set_t &given)
+                        const cpu_set_t &given, unsigned most = 0)
     {
         Places expected(count, list_of(given));
-        EXPECT_EQ(workers_of_blocked_opens(first, &wanted, opens, expected), expected);
+        EXPECT_EQ(workers_of_blocked_opens(first, &wanted, opens, expected, most), expected);
     }
 };
 
@@ -155,7 +93,15 @@ TEST_F(KernelWorkers, AreNoMoreThanTheCapAndAwayFromTheCpuOfTheCore)
         GTEST_SKIP() << "needs two CPUs";
     cpu_set_t others = all;
     CPU_CLR(size_t(first), &others);
-    expect_workers(all, 40, COIL__WORKERS_BOUNDED, others);
+    expect_workers(all, 40, COIL__WORKERS, others);
+}
+
+TEST_F(KernelWorkers, AreNoMoreThanWasSaid)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(size_t(first), &one);
+    expect_workers(one, 10, 3, one, 3);
 }
 
 TEST_F(KernelWorkers, RunOnTheCpusTheyAreGiven)
@@ -181,8 +127,8 @@ TEST_F(KernelWorkers, HaveACapForWhatIsNotAFileAsWell)
         KernelRing ring;
         unsigned caps[2] = {0, 0}; /* asks */
         EXPECT_EQ(io_uring_register_iowq_max_workers(&ring.ring.uring, caps), 0);
-        EXPECT_EQ(caps[0], unsigned(COIL__WORKERS_BOUNDED));
-        EXPECT_EQ(caps[1], unsigned(COIL__WORKERS_UNBOUNDED));
+        EXPECT_EQ(caps[0], unsigned(COIL__WORKERS));
+        EXPECT_EQ(caps[1], unsigned(2 * COIL__WORKERS));
     }).join();
 }
 

@@ -234,7 +234,7 @@ TEST(Refusal, CollectsWhatIsTrueOfThisProcess)
 int try_ring(unsigned entries)
 {
     coil__ring ring = {};
-    coil__ring_options options = {entries, nullptr, 0, "", nullptr};
+    coil__ring_options options = {entries, nullptr, 0, "", nullptr, 0};
     int err = coil__ring_kernel.open(&ring, &options);
     if (err == 0)
         coil__ring_kernel.close(&ring);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What options say of the kernel's worker threads, seen from outside. */
+#include "support/io_workers.h"
+#include "support/running.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+
+using namespace coil_test;
+
+namespace {
+
+int last_of(const cpu_set_t &cpus)
+{
+    int cpu = CPU_SETSIZE - 1;
+    while (!CPU_ISSET(size_t(cpu), &cpus))
+        cpu--;
+    return cpu;
+}
+
+TEST(IoWorkers, RunWhereAndAreAsManyAsTheOptionsSay)
+{
+    cpu_set_t all, last;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
+    CPU_ZERO(&last);
+    CPU_SET(size_t(last_of(all)), &last);
+    const std::string core_cpu = std::to_string(first_of(all)), cpus = std::to_string(last_of(all));
+    coil_options options = on_kernel();
+    options.cpus = core_cpu.c_str();
+    options.io_worker_cpus = cpus.c_str();
+    options.io_workers = 2;
+    const Places expected(2, list_of(last));
+    Places seen;
+    Fifo fifo;
+    EXPECT_EQ(0, run(
+                     [&] {
+                         constexpr int kOpens = 6;
+                         coil_future opens[kOpens] = {};
+                         /* To make a file needs a worker; with a FIFO it then waits. */
+                         for (coil_future &open : opens)
+                             coil_open_start(&open, fifo.path.c_str(), O_RDONLY | O_CREAT, 0600);
+                         turn_until([&] { return (seen = io_workers()) == expected; });
+                         EXPECT_EQ(0, coil_sleep(50 * COIL_MSEC)); /* for more that would come */
+                         seen = io_workers();
+                         int writer = coil_open(fifo.path.c_str(), O_RDWR, 0);
+                         for (coil_future &open : opens) {
+                             int fd = int(coil_await(&open));
+                             EXPECT_GE(fd, 0);
+                             coil_close(fd);
+                         }
+                         return coil_close(writer);
+                     },
+                     options));
+    EXPECT_EQ(expected, seen);
+}
+
+} // namespace
