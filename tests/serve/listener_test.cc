@@ -127,6 +127,30 @@ TEST(Listener, WithLeastHandsConnectionsToTheCoreThatHasTheFewest)
         cores(3));
 }
 
+/* It has 64 in its inbox and takes none of them: whatever else comes is not on its account. */
+TEST(Listener, WithLeastKeepsWhatACoreHasNoRoomFor)
+{
+    run(
+        [] {
+            constexpr int kRoom = 64, kConnections = 160;
+            Service service(COIL_BALANCE_LEAST);
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            EXPECT_EQ(0, children.spawn_on(scope, 0, [&] { return service.serve(); }));
+            std::vector<Fd> clients;
+            for (int i = 0; i < kConnections; i++)
+                clients.push_back(connect_to(service.addr));
+            wait_until([&] { return service.total == kConnections - kRoom; });
+            EXPECT_EQ(unsigned(kConnections - kRoom), coil_listener_load(&service.listener, 0));
+            EXPECT_EQ(unsigned(kRoom), coil_listener_load(&service.listener, 1));
+            coil_scope_cancel(&scope);
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            service.close_all();
+            return 0;
+        },
+        cores(2));
+}
+
 /* The others take what they were given, and then hear that nothing more will come. */
 TEST(Listener, WithLeastEndsEverywhereWhenTheAcceptingCoreLeaves)
 {
