@@ -56,6 +56,7 @@ const tidy::Exceptions kHeap = {
     {"runtime/sim/file.c", "the table of simulated descriptors"},
     {"runtime/sim/socket.c", "simulated sockets, and what is on the way to them"},
     {"runtime/sim/disk.c", "simulated files"},
+    {"runtime/sim/work.c", "work that no thread has taken, which may be any"},
     {"runtime/sim/regular.c", "open files of the simulated disk"},
     {"runtime/sim/op.c", "the operations of a simulated kernel, in chunks"},
     {"runtime/coro/stack.c", "the descriptions of chunks of stacks"},

@@ -41,8 +41,13 @@
  *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in
- * flight. Threads of the program are somebody while a promise or a signal is waited for, a port is
- * open, or work is offloaded. COIL_CORES is 2 there by default, whatever the machine has.
+ * flight. Threads of the program are somebody while a promise or a signal is waited for, or a port
+ * is open. COIL_CORES is 2 there by default, whatever the machine has.
+ *
+ * Work that is offloaded runs on the same thread, between two turns, when the seed says: it may
+ * compute, read files and set promises, but not wait for what a coroutine does. Names are numbers
+ * and "localhost"; there are no others, and nobody is asked. Faults: harsh, lookups without an
+ * answer.
  *
  * A program is not the same again if it asks others than coil: for the time, for chance, or for
  * where its memory lies; or if it has threads of its own.

@@ -39,6 +39,11 @@ static void run(struct coil__job *job)
     coil__gate_leave();
 }
 
+static void run_link(struct coil_link *link)
+{
+    run((struct coil__job *)(void *)link);
+}
+
 /* With the lock held. */
 static struct coil__workers *open_workers(struct coil_pool *pool)
 {
@@ -68,6 +73,20 @@ static struct coil__workers *workers_of(struct coil_pool *pool)
     return workers;
 }
 
+/* By the driver, in place of threads. */
+static int add_to_driver(const struct coil__ring_driver *driver, struct coil_offloaded *work)
+{
+    unsigned limit = work->pool->limit > 0 ? work->pool->limit : pools.limit;
+    const struct coil__ring_pool pool = {work->pool, limit, run_link};
+    return driver->add_job(&pool, &work->line);
+}
+
+static int add_to_threads(struct coil_offloaded *work)
+{
+    struct coil__workers *workers = workers_of(work->pool);
+    return workers != NULL ? coil__workers_submit(workers, job_of(work)) : -ENOMEM;
+}
+
 void coil__pools_open(const cpu_set_t *cpus, unsigned limit)
 {
     coil__assert(pools.open == NULL);
@@ -94,10 +113,8 @@ int coil__pools_add(struct coil_pool *pool, struct coil_offloaded *work)
     int err = coil__core_open_bell(work->home);
     if (err < 0)
         return err;
-    struct coil__workers *workers = workers_of(work->pool);
-    if (workers == NULL)
-        return -ENOMEM;
-    err = coil__workers_submit(workers, job_of(work));
+    const struct coil__ring_driver *driver = work->home->ring.driver;
+    err = driver->add_job != NULL ? add_to_driver(driver, work) : add_to_threads(work);
     if (err == 0)
         work->home->offloaded++;
     return err;
@@ -105,7 +122,11 @@ int coil__pools_add(struct coil_pool *pool, struct coil_offloaded *work)
 
 bool coil__pools_remove(struct coil_offloaded *work)
 {
-    if (!coil__workers_try_remove(work->pool->workers, job_of(work)))
+    const struct coil__ring_driver *driver = work->home->ring.driver;
+    bool removed = driver->remove_job != NULL
+                       ? driver->remove_job(&work->line)
+                       : coil__workers_try_remove(work->pool->workers, job_of(work));
+    if (!removed)
         return false;
     coil__pools_forget(work);
     return true;

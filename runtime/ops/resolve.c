@@ -58,8 +58,12 @@ static int error_of(int code)
 static ssize_t look_up(void *arg)
 {
     struct lookup *lookup = arg;
-    return error_of(getaddrinfo(lookup->node, lookup->service,
-                                lookup->has_hints ? &lookup->hints : NULL, &lookup->found));
+    const struct coil__ring_driver *driver = lookup->work.home->ring.driver;
+    int (*find)(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found) =
+        driver->getaddrinfo != NULL ? driver->getaddrinfo : getaddrinfo;
+    return error_of(find(lookup->node, lookup->service, lookup->has_hints ? &lookup->hints : NULL,
+                         &lookup->found));
 }
 
 static void lookup_arrives(struct coil_offloaded *work)

@@ -24,6 +24,15 @@ struct coil__ring_options {
     unsigned workers;      /* most threads for files; twice as many for what else blocks; 0: 8 */
 };
 
+/* Who does what blocks, for a driver that has no threads do it. */
+struct coil__ring_pool {
+    const void *id;
+    unsigned limit; /* so many jobs at once */
+    void (*run)(struct coil_link *job);
+};
+
+struct addrinfo;
+
 /* The cores of a run, for a driver that has them all on one thread. */
 struct coil__ring_stage {
     const char *parameter; /* of the driver's name */
@@ -83,6 +92,15 @@ struct coil__ring_driver {
     int (*listen)(int fd, int backlog);
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *addrlen);
+
+    /* Runs a job of a pool some time, outside of all cores / takes it back, unless somebody has
+     * begun with it. NULL: the pool's threads do it. */
+    int (*add_job)(const struct coil__ring_pool *pool, struct coil_link *job);
+    bool (*remove_job)(struct coil_link *job);
+
+    /* getaddrinfo(3), where names are not the machine's; NULL: they are. */
+    int (*getaddrinfo)(const char *node, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **found);
 
     /* Registers `entries` (a power of two) of shared receive buffers as group 0; the ring of their
      * descriptions is the caller's, page-aligned. -EINVAL or -ENOSYS: not supported. */

@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 enum { EPHEMERAL_FIRST = 32768, EPHEMERAL_COUNT = 28232 };
@@ -182,4 +184,20 @@ void coil__sim_tell_name(const struct coil__sim_address *address, struct sockadd
         return;
     memcpy(name, &address->name, *len < address->len ? *len : address->len);
     *len = address->len;
+}
+
+/* Numbers, and "localhost": nobody is asked. Which addresses the machine has is of no account. */
+int coil__sim_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                          struct addrinfo **found)
+{
+    struct addrinfo asked = {.ai_family = AF_UNSPEC, .ai_flags = AI_V4MAPPED};
+    if (hints != NULL)
+        asked = *hints;
+    asked.ai_flags |= AI_NUMERICHOST;
+    asked.ai_flags &= ~AI_ADDRCONFIG;
+    if (node != NULL && strcasecmp(node, "localhost") == 0)
+        node = asked.ai_family == AF_INET6 ? "::1" : "127.0.0.1";
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 20000))
+        return EAI_AGAIN;
+    return getaddrinfo(node, service, &asked, found);
 }

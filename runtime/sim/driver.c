@@ -6,6 +6,7 @@
 #include "sim/replay.h"
 #include "sim/socket.h"
 #include "sim/stage.h"
+#include "sim/work.h"
 
 #include "base/log.h"
 
@@ -195,6 +196,9 @@ const struct coil__ring_driver coil__ring_sim = {
     .now = coil__sim_now,
     .setsockopt = coil__sim_setsockopt,
     .getsockname = coil__sim_getsockname,
+    .add_job = coil__sim_work_add,
+    .remove_job = coil__sim_work_remove,
+    .getaddrinfo = coil__sim_getaddrinfo,
     .register_buffers = sim_register_buffers,
     .unregister_buffers = sim_unregister_buffers,
 };

@@ -112,5 +112,7 @@ int32_t coil__sim_shutdown(struct coil__sim_op *op);
 /* See the functions of struct coil__ring_driver. */
 int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len);
+int coil__sim_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                          struct addrinfo **found);
 
 #endif

@@ -5,6 +5,7 @@
 #include "sim/disk.h"
 #include "sim/op.h"
 #include "sim/socket.h"
+#include "sim/work.h"
 #include "future/timers.h"
 
 #include <errno.h>
@@ -50,18 +51,22 @@ static bool has_reason(const struct actor *actor)
            ring->cq_tail - ring->cq_head >= ring->wait;
 }
 
-/* One of those that have a reason to run; NULL: nobody has. */
+/* One of those that have a reason to run, which the thread itself has when work is due; NULL:
+ * nobody has. */
 static struct actor *choose(void)
 {
     unsigned count = theatre.stage->count;
-    if (count == 1)
+    bool is_due = coil__sim_work_is_due();
+    if (count == 1 && !is_due)
         return has_reason(&theatre.actors[0]) ? &theatre.actors[0] : NULL;
-    unsigned able = 0;
+    unsigned able = is_due ? 1 : 0;
     for (unsigned i = 0; i < count; i++)
         able += has_reason(&theatre.actors[i]) ? 1 : 0;
     if (able == 0)
         return NULL;
     unsigned left = coil__sim_below(able);
+    if (is_due && left-- == 0)
+        return &theatre.thread;
     struct actor *actor = theatre.actors;
     while (!has_reason(actor) || left-- > 0) /* ends: as many have a reason */
         actor++;
@@ -206,6 +211,10 @@ static void play(void)
     theatre.running = &theatre.thread;
     coil__hooks_thread(&theatre.thread.hooks);
     switch_to(&theatre.actors[0]);
+    while (coil__sim_work_is_due()) { /* ends: no core ends before its work has arrived */
+        coil__sim_work_run();
+        switch_to(await_reason());
+    }
     coil__hooks_thread_end(&theatre.thread.hooks);
 }
 

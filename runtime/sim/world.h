@@ -56,6 +56,7 @@ struct coil__sim {
     coil_time now;
     struct coil__heap events;
     uint64_t op_count; /* submitted so far: an operation's number */
+    uint64_t work_count;
     uint64_t completions;
     struct coil__sim_ring **rings; /* by core; NULL: not open */
     unsigned core_count;
