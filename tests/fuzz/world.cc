@@ -13,6 +13,7 @@ extern "C" {
 namespace coil_fuzz {
 
 World *world;
+void (*when_begun)();
 
 namespace {
 
@@ -137,6 +138,8 @@ void grow()
 /* The first coroutine. It may be cancelled itself. */
 int root(void *)
 {
+    if (when_begun != nullptr)
+        when_begun();
     COIL_SCOPE(keepers, COIL_FOREVER);
     open_all(keepers);
     grow();

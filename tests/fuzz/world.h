@@ -90,6 +90,9 @@ struct World {
 /* The one that runs. */
 extern World *world;
 
+/* Called when its simulation has begun; NULL: nothing is. */
+extern void (*when_begun)();
+
 /* A coroutine's first argument; stays until the run has ended. */
 struct Birth {
     coil_scope *scope; /* that it lives in; NULL: somebody awaits it */
