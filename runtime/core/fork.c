@@ -62,8 +62,9 @@ static void bury_loop(struct coil__core *core)
 static void after_fork(void)
 {
     coil__log_after_fork();
-    if (!coil__gate_after_fork())
-        return; /* coil did not run: it may, here */
+    bool was_open = coil__gate_after_fork();
+    if (!was_open && coil__core_here == NULL)
+        return; /* coil did not run: it may, here. Else a core delivers what is left of a run. */
     is_child = true;
     coil__panic_note = note;
     const struct coil__run *run = __atomic_load_n(&expected, __ATOMIC_RELAXED);

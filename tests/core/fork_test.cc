@@ -3,16 +3,23 @@
 #include "support/process.h"
 #include "support/running.h"
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <fcntl.h>
 #include <filesystem>
+#include <liburing.h>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+extern "C" {
+#include "core/core.h"
+}
 
 using namespace coil_test;
 
@@ -152,6 +159,44 @@ TEST(Fork, ADeliveryThatReturnsInTheChildStopsIt)
             },
             cores(2));
     }
+}
+
+/* When all loops have ended, what is left is delivered: that may fork, too. */
+TEST(Fork, ADeliveryAfterTheLoopThatReturnsInTheChildStopsIt)
+{
+    struct Letter {
+        coil_message message;
+        Forking forking;
+    };
+    static std::atomic<bool> found;
+    static std::atomic<Letter *> forked;
+    found = false;
+    forked = nullptr;
+    auto go_on = [](coil_message *message) {
+        auto *letter = reinterpret_cast<Letter *>(message);
+        bool loops_have_ended = !coil__gate_is_open(coil__core_here->run->number);
+        if (loops_have_ended && !found.exchange(true)) {
+            Forking::deliver(&letter->forking.message);
+            forked = letter;
+        } else if (!loops_have_ended) {
+            int err = coil_post_core((coil_core_self() + 1) % coil_core_count(), message);
+            EXPECT_TRUE(err == 0 || err == -ESHUTDOWN) << err;
+        }
+    };
+    std::deque<Letter> letters(8);
+    for (int i = 0; i < 10000 && !found; i++) {
+        run(
+            [&] {
+                for (Letter &letter : letters) {
+                    letter.message.deliver = go_on;
+                    EXPECT_EQ(0, coil_post_core(0, &letter.message));
+                }
+                return coil_sleep(COIL_USEC);
+            },
+            cores(3));
+    }
+    ASSERT_NE(nullptr, forked.load()) << "nothing was left in 10,000 runs";
+    expect_stopped(forked.load()->forking.outcome, "a core goes on where none may");
 }
 
 TEST(Fork, APromiseAndAPortRefuse)
