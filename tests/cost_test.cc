@@ -300,9 +300,10 @@ Calls trace(const std::string &program, int count)
 {
     TempDir dir;
     std::string table = dir.path("table");
-    Outcome outcome = run_shell(
-        std::string(kCountName) + "=" + std::to_string(count) + " strace -f -c -o " + quote(table) +
-        " /proc/" + std::to_string(getpid()) + "/exe --gtest_filter=CostProgram." + program);
+    Outcome outcome =
+        run_shell("COIL_RING=kernel " + std::string(kCountName) + "=" + std::to_string(count) +
+                  " strace -f -c -o " + quote(table) + " /proc/" + std::to_string(getpid()) +
+                  "/exe --gtest_filter=CostProgram." + program);
     return outcome.status == 0 ? parse_strace(read_file(table)) : Calls{};
 }
 

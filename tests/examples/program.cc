@@ -20,7 +20,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-pid_t start(const std::vector<std::string> &words, int *output)
+pid_t start(const std::vector<std::string> &words, const std::function<void()> &prepare,
+            int *output)
 {
     std::vector<char *> argv;
     for (const std::string &word : words)
@@ -35,6 +36,7 @@ pid_t start(const std::vector<std::string> &words, int *output)
         dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
+        prepare();
         execv(argv[0], argv.data());
         _exit(127);
     }
@@ -64,7 +66,9 @@ std::string example_command(const std::string &name, const std::string &argument
     return "timeout " + std::to_string(patience()) + " " + quote(example(name)) + " " + arguments;
 }
 
-Program::Program(const std::vector<std::string> &words) : pid_(start(words, &output_)) {}
+Program::Program(const std::vector<std::string> &words, const std::function<void()> &prepare)
+    : pid_(start(words, prepare, &output_))
+{}
 
 Program::~Program()
 {
@@ -123,11 +127,14 @@ Outcome Program::wait()
             without_notice(text_)};
 }
 
-Server::Server(const std::string &name, std::vector<std::string> options)
-    : Program([&] {
-          options.insert(options.begin(), {example(name), "--port", "0"});
-          return options;
-      }()),
+Server::Server(const std::string &name, std::vector<std::string> options,
+               const std::function<void()> &prepare)
+    : Program(
+          [&] {
+              options.insert(options.begin(), {example(name), "--port", "0"});
+              return options;
+          }(),
+          prepare),
       port_(0)
 {
     const std::string prefix = "listening on 127.0.0.1:";
@@ -141,6 +148,18 @@ size_t Server::count_descriptors() const
 {
     std::filesystem::directory_iterator all("/proc/" + std::to_string(pid()) + "/fd");
     return size_t(std::distance(begin(all), end(all)));
+}
+
+bool Server::has_open(const std::string &kind) const
+{
+    std::error_code err;
+    for (const auto &entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(pid()) + "/fd")) {
+        std::string target = std::filesystem::read_symlink(entry.path(), err);
+        if (target.find(kind) != std::string::npos)
+            return true;
+    }
+    return false;
 }
 
 bool Server::wait_for_descriptors(size_t count) const

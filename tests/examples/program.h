@@ -6,6 +6,7 @@
 #include "support/process.h"
 
 #include <cstdint>
+#include <functional>
 #include <sys/types.h>
 #include <vector>
 
@@ -20,7 +21,10 @@ std::string example_command(const std::string &name, const std::string &argument
 /* A process that runs beside the test. Killed and waited for at the end of its block. */
 class Program {
 public:
-    explicit Program(const std::vector<std::string> &words);
+    /* `prepare` is called in the process before it becomes the program, for what is to be denied.
+     */
+    explicit Program(
+        const std::vector<std::string> &words, const std::function<void()> &prepare = [] {});
     ~Program();
     Program(const Program &) = delete;
     Program &operator=(const Program &) = delete;
@@ -45,12 +49,17 @@ private:
 /* An example that serves, on a free port of the loopback. */
 class Server : public Program {
 public:
-    explicit Server(const std::string &name, std::vector<std::string> options = {});
+    explicit Server(
+        const std::string &name, std::vector<std::string> options = {},
+        const std::function<void()> &prepare = [] {});
 
     /* 0 when it did not say where it listens. */
     uint16_t port() const { return port_; }
 
     size_t count_descriptors() const;
+
+    /* Whether it has something of that kind open, like "[eventpoll]". */
+    bool has_open(const std::string &kind) const;
 
     /* Waits until it has no more than `count` open. Returns whether that came in time. */
     bool wait_for_descriptors(size_t count) const;
