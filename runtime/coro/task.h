@@ -163,9 +163,14 @@ static inline void coil__task_wake(struct coil_task *task)
 {
     if (task->state != COIL__TASK_PARKED)
         return;
-    /* Its stack is likely cold: on its way into the cache by the time it runs. */
-    __builtin_prefetch(task->context);
-    __builtin_prefetch((char *)task->context + 64);
+    /* Its stack is likely cold: on its way into the cache by the time it runs. There lie what
+     * jump_fcontext() has saved, room that is skipped, and the frames of who has parked it. */
+    const char *context = (const char *)task->context;
+    __builtin_prefetch(context);
+    __builtin_prefetch(context + 64);
+    __builtin_prefetch(context + 192);
+    __builtin_prefetch(context + 256);
+    __builtin_prefetch(context + 320);
     coil__task_ready(coil__sched, task);
 }
 
