@@ -29,7 +29,8 @@ COIL_BEGIN_DECLS
  *
  *   1. nothing is accepted any more: coil_accept() and coil_acceptor_next() return -ESHUTDOWN,
  *      also to who waits there already, but not before what was accepted until then is taken. The
- *      listeners stay open, and the kernel goes on queueing connections, until they are closed;
+ *      listeners stay open, and the kernel goes on queueing connections, until they are closed:
+ *      whoever is in its queue then, and was accepted by nobody, finds the connection reset;
  *   2. coil_stop_wait() returns;
  *   3. after `grace_ns` (COIL_FOREVER: never) all coroutines are cancelled, fn of coil_run() too.
  *
