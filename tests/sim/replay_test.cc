@@ -43,7 +43,8 @@ struct Way {
 
 const Way kWays[] = {
     {"abort", [] { in_a_world([]() -> int { abort(); }); }, false},
-    {"assertion", [] { in_a_world([] { return coil_mutex_unlock(nullptr), 0; }); }, false},
+    {"assertion", [] { in_a_world([] { return coil_sim_set_faults(coil_sim_faults(3)), 0; }); },
+     false},
     {"exception", [] { in_a_world([]() -> int { throw std::runtime_error("bad"); }); }, false},
     {"fault", [] { in_a_world([] { return raise(SIGSEGV); }); }, false},
     {"null", [] { in_a_world([] { return *reinterpret_cast<volatile int *>(8); }); }, false},
