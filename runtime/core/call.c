@@ -81,8 +81,7 @@ static void call_arrives(struct coil_call *call)
 {
     int err = -ECANCELED;
     if (coil__step_try(&call->step, POSTED, RUNNING))
-        err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, 0, call->site,
-                                   call->queue);
+        err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, call->site, call->queue);
     if (err < 0)
         finish(call, err);
 }

@@ -79,5 +79,5 @@ int coil__spawn_in(struct coil_scope *scope, struct coil_queue queue, coil_fn *f
                    const char *site)
 {
     coil__self();
-    return coil__scope_spawn_in(scope, fn, arg, 0, site, number_of(queue));
+    return coil__scope_spawn_in(scope, fn, arg, site, number_of(queue));
 }

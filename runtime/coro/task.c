@@ -166,12 +166,10 @@ void coil__stacks_reclaim(struct coil__stacks *stacks, struct coil_task *stack)
 struct coil_task *coil__task_find_lent(const struct coil__sched *sched,
                                        const struct coil_task *task)
 {
-    const char *frame = __builtin_frame_address(0);
     const struct coil_task *found;
-    size_t below = (size_t)((const char *)task - frame);
-    if (below < sched->stacks.slot_size)
+    if (coil__task_is_on_its_stack(sched, task))
         return NULL;
-    if (coil__stacks_find(&sched->stacks, frame, &found) != COIL__STACK_INSIDE)
+    if (coil__stacks_find(&sched->stacks, __builtin_frame_address(0), &found) != COIL__STACK_INSIDE)
         return NULL; /* the program's own: it has switched stacks by itself */
     return (struct coil_task *)(uintptr_t)found;
 }

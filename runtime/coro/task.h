@@ -126,6 +126,14 @@ void coil__stacks_reclaim(struct coil__stacks *stacks, struct coil_task *stack);
 struct coil_task *coil__task_find_lent(const struct coil__sched *sched,
                                        const struct coil_task *task);
 
+/* Whether the running coroutine `task` is on its own stack, and not on a lent one or another. */
+static inline bool coil__task_is_on_its_stack(const struct coil__sched *sched,
+                                              const struct coil_task *task)
+{
+    const char *frame = (const char *)__builtin_frame_address(0);
+    return (size_t)((const char *)task - frame) < sched->stacks.slot_size;
+}
+
 /* The running coroutine. Aborts with a clear line outside of one. */
 static inline struct coil_task *coil__self(void)
 {

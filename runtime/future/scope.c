@@ -35,7 +35,8 @@ static void disarm(struct coil_scope *scope)
     coil__timers_disarm(coil__timers_here, &scope->timer);
 }
 
-void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_time deadline)
+/* Opens it with everything but a deadline. */
+static inline void begin(struct coil_scope *scope, struct coil_task *owner)
 {
     scope->parent = owner->scope;
     scope->owner = owner;
@@ -49,17 +50,32 @@ void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_ti
     scope->felt = false;
     scope->lent = NULL;
     owner->scope = scope;
+}
+
+void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_time deadline)
+{
+    begin(scope, owner);
     arm(scope, deadline);
+}
+
+/* The rest of coil_scope_open(): with a deadline, or on a stack that may be a generator's. */
+static __attribute__((noinline)) void open_rest(struct coil_scope *scope, struct coil_task *task,
+                                                coil_time deadline)
+{
+    arm(scope, deadline);
+    scope->lent = coil__task_find_lent(coil__sched, task);
+    if (scope->lent != NULL)
+        scope->lent->scopes_held++;
 }
 
 void coil_scope_open(struct coil_scope *scope, coil_time deadline)
 {
     struct coil_task *task = coil__self();
     coil__require(scope != task->scope, "coil_scope_open: it is open already");
-    coil__scope_open(scope, task, deadline);
-    scope->lent = coil__task_find_lent(coil__sched, task);
-    if (__builtin_expect(scope->lent != NULL, 0))
-        scope->lent->scopes_held++;
+    begin(scope, task);
+    scope->timer.deadline = deadline;
+    if (deadline != COIL_FOREVER || !coil__task_is_on_its_stack(coil__sched, task))
+        open_rest(scope, task, deadline);
 }
 
 /* Scopes whose inside has yet to be cancelled: a list, since the tree may be deep. */
@@ -253,15 +269,18 @@ static void child_main(struct coil_task *task)
         coil__task_wake(home->owner);
 }
 
-int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
-                         const char *site, unsigned queue)
+/* Inlined always, so that who copies nothing does not ask. */
+static inline __attribute__((always_inline)) int spawn(struct coil_scope *scope, coil_fn *fn,
+                                                       const void *arg, size_t copy_size,
+                                                       const char *site, unsigned queue)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_spawn: the scope is not open");
     coil__require(copy_size <= COPY_MAX, "coil_spawn_copy: more than 1 KiB to copy");
     if (scope->cause != COIL__CAUSE_NONE)
         return -ECANCELED;
+    struct coil__sched *sched = coil__sched;
     size_t room = (copy_size + COPY_ALIGN - 1) & ~(size_t)(COPY_ALIGN - 1);
-    struct coil_task *task = coil__task_start(coil__sched, queue, child_main, room);
+    struct coil_task *task = coil__task_start(sched, queue, child_main, room);
     if (task == NULL)
         return -ENOMEM;
     task->fn = fn;
@@ -272,21 +291,27 @@ int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, const void *arg,
     task->site = site;
     task->scope = scope;
     task->home = scope;
-    coil__locals_inherit(coil__sched->current, task);
+    coil__locals_inherit(sched->current, task);
     coil__list_append(&scope->children, &task->sibling);
     scope->child_count++;
     return 0;
 }
 
+int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
+                         unsigned queue)
+{
+    return spawn(scope, fn, arg, 0, site, queue);
+}
+
 int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
                       const char *site)
 {
-    return coil__scope_spawn_in(scope, fn, arg, copy_size, site, coil__sched->current->queue);
+    return spawn(scope, fn, arg, copy_size, site, coil__sched->current->queue);
 }
 
 int coil__spawn(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site)
 {
-    return coil__scope_spawn(scope, fn, arg, 0, site);
+    return spawn(scope, fn, arg, 0, site, coil__sched->current->queue);
 }
 
 int coil__spawn_copy(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t arg_size,

@@ -44,8 +44,8 @@ struct coil_task *coil__scope_next_task(struct coil_scope *root, struct coil_tas
 int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
                       const char *site);
 
-/* As above, in that work queue of this core. */
-int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
-                         const char *site, unsigned queue);
+/* As above without a copy, in that work queue of this core. */
+int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
+                         unsigned queue);
 
 #endif
