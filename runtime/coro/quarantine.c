@@ -26,6 +26,7 @@ void coil__quarantine_settle(struct coil__quarantine *quarantine, const struct c
             return; /* and so are those before it */
         /* A process that has all the mappings it may have does without. */
         void *bottom = coil__stack_bottom(stacks, retired->task);
+        retired->hooks = retired->task->hooks;
         retired->shut = mprotect(bottom, reach(stacks), PROT_NONE) == 0;
     }
 }
@@ -34,12 +35,14 @@ static void take_oldest(struct coil__quarantine *quarantine, struct coil__stacks
 {
     struct coil__retired *oldest = slot_of(quarantine, quarantine->taken_count++);
     void *bottom = coil__stack_bottom(stacks, oldest->task);
-    if (!oldest->shut || mprotect(bottom, reach(stacks), PROT_READ | PROT_WRITE) == 0)
+    if (!oldest->shut || mprotect(bottom, reach(stacks), PROT_READ | PROT_WRITE) == 0) {
         coil__stacks_put(stacks, oldest->task);
-    else
-        /* To open it takes a mapping more, and there is none: its address space stays unused until
-         * the core ends. */
-        stacks->used_count--;
+        return;
+    }
+    /* To open it takes a mapping more, and there is none: its address space stays unused until the
+     * core ends. */
+    coil__hooks_destroy(&oldest->hooks);
+    stacks->used_count--;
 }
 
 void coil__quarantine_put(struct coil__quarantine *quarantine, struct coil__stacks *stacks,

@@ -13,6 +13,7 @@
 #ifndef COIL_CORO_QUARANTINE_H
 #define COIL_CORO_QUARANTINE_H
 
+#include "coro/hooks.h"
 #include "coro/stack.h"
 
 #include <stdbool.h>
@@ -29,7 +30,8 @@ enum { COIL__QUARANTINE_IS_ON = false };
 struct coil__quarantine {
     struct coil__retired {
         struct coil_task *task;
-        const char *name; /* of the coroutine that ended */
+        const char *name;              /* of the coroutine that ended */
+        struct coil__hooks_task hooks; /* of the stack, which can't be read while it is shut */
         bool shut;
     } slots[COIL__QUARANTINE_SIZE];
     unsigned put_count, taken_count;

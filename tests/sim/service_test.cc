@@ -20,7 +20,6 @@ using namespace coil_test;
 
 namespace {
 
-constexpr unsigned kCores = 8; /* at most */
 constexpr char kHello = 'h';
 
 /* How one seed has it. */
