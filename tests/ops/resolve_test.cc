@@ -156,11 +156,14 @@ TEST(Resolve, ReturnsAtOnceWhenItIsCancelled)
 
 TEST(Resolve, FreesWhatNobodyTakes)
 {
-    EXPECT_EQ(0, run([] {
+    /* Without them the C library also looks at the machine's addresses, with a lock and a count
+     * that ThreadSanitizer does not see. */
+    const addrinfo hints = {};
+    EXPECT_EQ(0, run([&hints] {
                   for (int i = 0; i < 100; i++) {
                       COIL_FUTURE(future);
                       addrinfo *found;
-                      coil_getaddrinfo_start(&future, "192.0.2.7", "1", nullptr, &found);
+                      coil_getaddrinfo_start(&future, "192.0.2.7", "1", &hints, &found);
                       if (i % 3 != 0) {
                           EXPECT_TRUE(turn_until([&] { return coil_future_done(&future); }));
                       }
