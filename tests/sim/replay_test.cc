@@ -41,13 +41,15 @@ struct Way {
     bool ends_world; /* so that its trace is told as well */
 };
 
+volatile uintptr_t nowhere = 8; /* which a compiler does not see through */
+
 const Way kWays[] = {
     {"abort", [] { in_a_world([]() -> int { abort(); }); }, false},
     {"assertion", [] { in_a_world([] { return coil_sim_set_faults(coil_sim_faults(3)), 0; }); },
      false},
     {"exception", [] { in_a_world([]() -> int { throw std::runtime_error("bad"); }); }, false},
     {"fault", [] { in_a_world([] { return raise(SIGSEGV); }); }, false},
-    {"null", [] { in_a_world([] { return *reinterpret_cast<volatile int *>(8); }); }, false},
+    {"null", [] { in_a_world([] { return *reinterpret_cast<volatile int *>(nowhere); }); }, false},
     {"trap", [] { in_a_world([] { return __builtin_trap(), 0; }); }, false},
     {"overflow",
      [] {

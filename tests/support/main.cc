@@ -5,8 +5,8 @@
 #include <liburing.h>
 
 extern "C" {
-#include "ring/choose.h"
 #include "sim/replay.h"
+#include "ring/choose.h"
 }
 
 #include <cstdio>
