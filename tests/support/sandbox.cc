@@ -37,15 +37,6 @@ void report(const char *line)
     dprintf(report_fd, "%s\n", line);
 }
 
-std::string read_to_end(int fd)
-{
-    std::string text;
-    char buffer[4096];
-    for (ssize_t len; (len = read(fd, buffer, sizeof(buffer))) > 0;)
-        text.append(buffer, size_t(len));
-    return text;
-}
-
 /* The result of an int function does not fit into an exit status: it goes first. */
 [[noreturn]] void be_child(int fd, const std::function<int()> &function)
 {
@@ -57,6 +48,15 @@ std::string read_to_end(int fd)
 }
 
 } // namespace
+
+std::string read_to_end(int fd)
+{
+    std::string text;
+    char buffer[4096];
+    for (ssize_t len; (len = read(fd, buffer, sizeof(buffer))) > 0;)
+        text.append(buffer, size_t(len));
+    return text;
+}
 
 ChildOutcome run_in_child(const std::function<int()> &function)
 {

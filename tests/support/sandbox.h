@@ -18,6 +18,9 @@ struct ChildOutcome {
 /* Runs the function in a child process and waits for it. A child that dies fails the test. */
 ChildOutcome run_in_child(const std::function<int()> &function);
 
+/* All that comes until the other end is closed. */
+std::string read_to_end(int fd);
+
 /* Makes the calling thread, and what it starts, get `error` from the system call `number`; with
  * `arg1_min`, only if the second argument is at least that. There is no way back. Returns whether
  * that was possible. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sweep/point.h"
 
+#include "support/sandbox.h"
 #include "support/sanitizer.h"
 
 #include <cerrno>
@@ -225,15 +226,6 @@ enum { DONE = 0, UNTOUCHED = 77, COMPLAINS = 78 };
     Verdict verdict = run_with_log(point, nullptr);
     dprintf(STDERR_FILENO, "%s", verdict.complaint.c_str());
     _exit(!verdict.complaint.empty() ? COMPLAINS : verdict.tally.failed > 0 ? DONE : UNTOUCHED);
-}
-
-std::string read_to_end(int fd)
-{
-    std::string text;
-    char buffer[4096];
-    for (ssize_t len; (len = read(fd, buffer, sizeof(buffer))) > 0;)
-        text.append(buffer, size_t(len));
-    return text;
 }
 
 /* Whether it explained its death in the way of runtime/README.md. */
