@@ -186,6 +186,18 @@ TEST_F(KernelSetUp, GivesThePlaceOfARegisteredDescriptorBack)
     }
 }
 
+/* The kernel gives one thread's new ring the address of another's that has just gone. */
+TEST_F(KernelSetUp, MayUseMemoryThatWasAnotherThreadsRing)
+{
+    auto open_and_close = [] {
+        for (int i = 0; i < 50; i++)
+            expect_passes_nops(*std::make_unique<KernelRing>(16u));
+    };
+    std::thread other(open_and_close);
+    open_and_close();
+    other.join();
+}
+
 TEST_F(KernelSetUp, RegistersReceiveBuffersOfAnyPowerOfTwo)
 {
     KernelRing ring;
