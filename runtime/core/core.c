@@ -181,14 +181,14 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
             if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring))
                 break;
             if (coil__mailbox_has_mail(&core->mailbox)) {
-                coil__spin_hit(&core->spin);
+                coil__spin_hit_mail(&core->spin);
                 return true;
             }
             coil__relax();
         }
         enter_if_useful(core);
         if (has_work(core)) {
-            coil__spin_hit(&core->spin);
+            coil__spin_hit(&core->spin, coil__completions);
             return true;
         }
         now = coil__clock_now();

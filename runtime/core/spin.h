@@ -6,7 +6,11 @@
  *
  *     score > 0: look out at every wait; an event in time adds 1 (16 at most), none takes 4
  *     score = 0: sleep at once for `rest` waits, then try once; each failed try doubles the rest,
- *                until a score of 8 shows that times have changed
+ *                until times have changed: 8 pieces of mail in time show that, or a light balance
+ *     balance:   of every 128 look-outs that met a completion. One who serves a single peer ends 1
+ *                operation or 2 for each. If there are more, the core serves many at once: what
+ *                piles up while it sleeps shares one wake-up, and looking out would only serve it
+ *                one by one, at a higher price. That is a failed try as well.
  */
 #ifndef COIL_CORE_SPIN_H
 #define COIL_CORE_SPIN_H
@@ -20,6 +24,8 @@ enum {
     COIL__SPIN_SCORE_SURE = 8, /* from here on it was no mere luck */
     COIL__SPIN_REST_MIN = 16,
     COIL__SPIN_REST_MAX = 1024,
+    COIL__SPIN_WEIGHED = 128,
+    COIL__SPIN_MANY = 320, /* operations that end for so many look-outs */
 };
 
 struct coil__spin {
@@ -27,6 +33,8 @@ struct coil__spin {
     int score;
     int rest;
     int next_rest;
+    int weighed;    /* look-outs in the balance */
+    uint32_t ended; /* operations, when it began */
 };
 
 static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
@@ -35,6 +43,8 @@ static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
     spin->score = 0;
     spin->rest = 0;
     spin->next_rest = COIL__SPIN_REST_MIN;
+    spin->weighed = 0;
+    spin->ended = 0;
 }
 
 /* How long to look out now; 0: not at all. */
@@ -51,23 +61,50 @@ static inline int64_t coil__spin_span(struct coil__spin *spin)
     return COIL__SPIN_NS;
 }
 
-static inline void coil__spin_hit(struct coil__spin *spin)
+static inline void coil__spin_rest(struct coil__spin *spin)
+{
+    spin->score = 0;
+    spin->weighed = 0;
+    spin->rest = spin->next_rest;
+    if (spin->next_rest < COIL__SPIN_REST_MAX)
+        spin->next_rest *= 2;
+}
+
+static inline void coil__spin_credit(struct coil__spin *spin)
 {
     if (spin->score < COIL__SPIN_SCORE_MAX)
         spin->score++;
+}
+
+/* Mail came in time. */
+static inline void coil__spin_hit_mail(struct coil__spin *spin)
+{
+    coil__spin_credit(spin);
     if (spin->score >= COIL__SPIN_SCORE_SURE)
         spin->next_rest = COIL__SPIN_REST_MIN;
 }
 
+/* A completion came in time. `ended` is a count of all operations that have ended so far. */
+static inline void coil__spin_hit(struct coil__spin *spin, uint32_t ended)
+{
+    coil__spin_credit(spin);
+    if (spin->weighed++ == 0)
+        spin->ended = ended;
+    if (spin->weighed <= COIL__SPIN_WEIGHED)
+        return;
+    spin->weighed = 0;
+    if (ended - spin->ended >= COIL__SPIN_MANY)
+        coil__spin_rest(spin);
+    else
+        spin->next_rest = COIL__SPIN_REST_MIN;
+}
+
+/* Nothing came in time. */
 static inline void coil__spin_miss(struct coil__spin *spin)
 {
     spin->score -= COIL__SPIN_MISS;
-    if (spin->score > 0)
-        return;
-    spin->score = 0;
-    spin->rest = spin->next_rest;
-    if (spin->next_rest < COIL__SPIN_REST_MAX)
-        spin->next_rest *= 2;
+    if (spin->score <= 0)
+        coil__spin_rest(spin);
 }
 
 #endif

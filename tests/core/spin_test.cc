@@ -37,7 +37,7 @@ TEST(Spin, AFixedSpanStays)
     coil__spin_init(&spin, COIL_SPIN_OFF);
     for (int i = 0; i < 100; i++) {
         EXPECT_EQ(0, coil__spin_span(&spin));
-        coil__spin_hit(&spin);
+        coil__spin_hit_mail(&spin);
     }
 }
 
@@ -51,19 +51,47 @@ TEST(Spin, IsGivenUpWhereItNeverPays)
     EXPECT_LE(tries, 102);
 }
 
+/* How often a core that meets a completion whenever it looks out, and for which `each` operations
+ * end between two waits, looked out in the last `waits` of twice as many. */
+int tries_among(coil__spin &spin, int waits, unsigned each)
+{
+    int tries = 0;
+    uint32_t ended = 0;
+    for (int i = 0; i < 2 * waits; i++) {
+        ended += each;
+        if (coil__spin_span(&spin) > 0) {
+            tries += i >= waits;
+            coil__spin_hit(&spin, ended);
+        }
+    }
+    return tries;
+}
+
 TEST(Spin, IsTakenUpAgainOnceItPays)
 {
     coil__spin spin;
     coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
     tries_in(spin, 10000);
+    int waits = 2 * COIL__SPIN_REST_MAX;
+    EXPECT_EQ(waits, tries_among(spin, waits, 2));
+    tries_in(spin, 10000);
     for (int i = 0; i < 2 * COIL__SPIN_REST_MAX; i++) {
         if (coil__spin_span(&spin) > 0)
-            coil__spin_hit(&spin);
+            coil__spin_hit_mail(&spin);
     }
     for (int i = 0; i < 100; i++) {
         EXPECT_EQ(COIL__SPIN_NS, coil__spin_span(&spin));
-        coil__spin_hit(&spin);
+        coil__spin_hit_mail(&spin);
     }
+}
+
+TEST(Spin, IsGivenUpByACoreThatServesManyAtOnce)
+{
+    coil__spin spin;
+    coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
+    int waits = 20 * COIL__SPIN_REST_MAX;
+    EXPECT_LT(tries_among(spin, waits, 4), waits / 5);
+    EXPECT_EQ(waits, tries_among(spin, waits, 2));
 }
 
 TEST(Spin, SurvivesAMissNowAndThen)
@@ -72,7 +100,7 @@ TEST(Spin, SurvivesAMissNowAndThen)
     coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
     for (int i = 0; i < 1000; i++) {
         EXPECT_GT(coil__spin_span(&spin), 0);
-        i % 6 == 5 ? coil__spin_miss(&spin) : coil__spin_hit(&spin);
+        i % 6 == 5 ? coil__spin_miss(&spin) : coil__spin_hit_mail(&spin);
     }
 }
 
