@@ -20,7 +20,8 @@
  *     faults=off     the world is kind: what is asked for is done at once and completely
  *     faults=mild    (the default) all that a healthy kernel may do: late completions, cancels
  *                    that miss, completion queues that overflow
- *     faults=harsh   and what happens on bad days: operations fail with errors they can have
+ *     faults=harsh   and what happens on bad days: operations fail with every error that Linux may
+ *                    give for them, and with no other; what a failure does is done
  *     descriptors=N  how many the process may have (1024)
  *
  * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
@@ -32,12 +33,15 @@
  * late: who touches either too early finds out. Descriptors begin at 1000. Those below are the
  * process's own, like stdin or a pipe that it made by itself: reads, writes and polls of them are
  * done for real, and what they find is not decided by the seed. Faults: mild, short transfers and
- * multishot operations that end; harsh, connections that are reset, aborted or time out, and
- * datagrams that are lost.
+ * multishot operations that end; harsh, connections that are reset, aborted or refused, that time
+ * out after the 127 s for which the kernel asks again, networks and hosts that can't be reached, no
+ * memory, no descriptor or port left in the machine, and datagrams that are lost.
  *
  * Files are in memory, and begin empty. One of the machine's that a program opens is copied in;
- * none is ever changed. Faults: mild, short transfers; harsh, -EIO and -ENOSPC, and an fsync that
- * fails, after which what was written is not durable, however often it is repeated.
+ * none is ever changed. Faults: mild, short transfers; harsh, -EIO, -ENOSPC and -EDQUOT, of a write
+ * also behind a part that was written, and of a close, which closes nevertheless; and an fsync that
+ * fails, after which what was written, or a name in that directory, is not durable, however often
+ * it is repeated.
  *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in

@@ -204,14 +204,16 @@ void coil__sim_disk_sync(struct coil__sim_inode *inode, bool fails)
         inode->durable_size = inode->size;
 }
 
-void coil__sim_disk_sync_names(const char *directory)
+void coil__sim_disk_sync_names(const char *directory, bool fails)
 {
     size_t len = strcmp(directory, "/") != 0 ? strlen(directory) : 0;
     for (struct coil_link *link = inodes.next; link != &inodes; link = link->next) {
         struct coil__sim_inode *inode = inode_of(link);
         size_t parent = (size_t)(strrchr(inode->path, '/') - inode->path);
-        if (parent == len && strncmp(inode->path, directory, len) == 0)
-            inode->named = true;
+        if (parent != len || strncmp(inode->path, directory, len) != 0 || inode->named)
+            continue;
+        inode->nameless = inode->nameless || fails;
+        inode->named = !inode->nameless;
     }
 }
 
@@ -225,7 +227,7 @@ static void cut(struct coil__sim_inode *inode)
         memcpy(inode->data, inode->durable, inode->room);
     }
     inode->size = inode->durable_size;
-    inode->named = inode->named || by_chance();
+    inode->named = inode->named || (!inode->nameless && by_chance());
 }
 
 /* Open files keep what has lost its name until they are closed. */

@@ -14,6 +14,7 @@ struct coil__sim_inode {
     unsigned number;         /* in the order of creation */
     unsigned references;     /* open files */
     bool named;              /* its name will be there after a power cut */
+    bool nameless;           /* it never will: a sync of its directory failed */
     char *data, *durable;    /* `room` bytes each; behind their sizes there are zeros */
     unsigned char *unsynced; /* by sector: it was written since the last fsync */
     size_t room;
@@ -44,8 +45,15 @@ void coil__sim_disk_touch(struct coil__sim_inode *inode, size_t offset, size_t l
  * do. */
 void coil__sim_disk_sync(struct coil__sim_inode *inode, bool fails);
 
-/* Makes the names in a directory durable. */
-void coil__sim_disk_sync_names(const char *directory);
+/* Makes the names in a directory durable; or, failing, as above. */
+void coil__sim_disk_sync_names(const char *directory, bool fails);
+
+/* What a descriptor stands for, if it is of the disk. */
+bool coil__sim_is_regular(const struct coil__sim_file *file);
+bool coil__sim_is_directory(const struct coil__sim_file *file);
+
+/* A sync of either fails. */
+void coil__sim_lose_unsynced(struct coil__sim_file *file);
 
 /* The power fails: what is left is what is durable. */
 void coil__sim_disk_cut(void);

@@ -134,7 +134,7 @@ static void sim_wake(struct coil__ring *ring, struct coil__ring *target)
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     io_uring_prep_msg_ring(sqe, target->uring.ring_fd, 0, COIL__TAG_WAKE, 0);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
+    coil__ring_push(ring, sqe, (uint64_t)(uintptr_t)target | COIL__TAG_UNHEARD);
 }
 
 static int sim_open_bell(struct coil__ring *ring)

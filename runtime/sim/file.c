@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/file.h"
 
+#include "sim/errors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -115,6 +117,7 @@ void coil__sim_file_init(struct coil__sim_file *file, const struct coil__sim_fil
 {
     file->kind = kind;
     file->references = 1;
+    file->owed = 0;
     coil__list_init(&file->waiters);
 }
 
@@ -246,6 +249,7 @@ int64_t coil__sim_close_start(struct coil__sim_op *op)
     struct coil__sim_file *file = coil__sim_file_remove(op->sqe.fd);
     if (file == NULL)
         return -EBADF;
+    op->result = coil__sim_error_of_start(op, file);
     coil__sim_file_put(file);
     return coil__sim_delay(op->code->usual);
 }

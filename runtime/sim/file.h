@@ -22,6 +22,7 @@ struct coil__sim_file_kind {
 struct coil__sim_file {
     const struct coil__sim_file_kind *kind;
     unsigned references;      /* the table's, and of operations in flight */
+    int32_t owed;             /* -errno: what the next write comes to; 0: nothing */
     struct coil_link waiters; /* operations parked until it has news, longest first */
 };
 

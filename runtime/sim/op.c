@@ -2,6 +2,7 @@
 /* The life of an operation; what each does is its opcode's affair (sim/opcodes.c). */
 #include "sim/op.h"
 
+#include "sim/errors.h"
 #include "sim/file.h"
 
 #include <errno.h>
@@ -137,7 +138,12 @@ static int32_t attempt(struct coil__sim_op *op)
 {
     if (op->stopped)
         return op->result;
-    return coil__sim_op_forced(op) ? coil__sim_attempt_forced(op) : op->code->attempt(op);
+    if (coil__sim_op_forced(op))
+        return coil__sim_attempt_forced(op);
+    int32_t error = 0;
+    if (coil__sim.knobs.faults == COIL_SIM_FAULTS_HARSH)
+        error = coil__sim_error_of_attempt(op);
+    return error != 0 ? error : op->code->attempt(op);
 }
 
 static void op_fire(struct coil__sim_event *event)

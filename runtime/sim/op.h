@@ -24,6 +24,7 @@ struct coil__sim_op {
     uint64_t number;
     enum coil__sim_op_state state;
     bool stopped;    /* cancelled: its event brings only that news */
+    bool in_vain;    /* nobody hears it ask, however often */
     uint32_t rounds; /* of a repeating one, so far */
     size_t progress; /* bytes moved so far */
     int32_t result;  /* of a posted one, or decided before its event */

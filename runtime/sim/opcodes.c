@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What each opcode does, and how long that takes; those that need no file. */
 #include "sim/disk.h"
+#include "sim/errors.h"
 #include "sim/socket.h"
 
 #include <errno.h>
@@ -54,12 +55,23 @@ static int32_t decided_attempt(struct coil__sim_op *op)
     return op->result;
 }
 
+/* Without memory it is told at once: a core that ends looks no further. */
+static int64_t msg_ring_start(struct coil__sim_op *op)
+{
+    op->result = coil__sim_error_of_start(op, NULL);
+    return op->result < 0 ? 0 : coil__sim_delay(op->code->usual);
+}
+
 /* Of all messages between rings, coil sends only wakes. */
 static int32_t msg_ring_attempt(struct coil__sim_op *op)
 {
+    if (op->result < 0)
+        return op->result;
     unsigned target = (unsigned)op->sqe.fd;
-    if (target >= coil__sim.core_count || coil__sim.rings[target] == NULL)
+    if (target >= coil__sim.core_count)
         return -EBADFD;
+    if (coil__sim.rings[target] == NULL)
+        return 0; /* nobody sleeps there any more */
     coil__sim_post_alone(coil__sim.rings[target], op->sqe.off, (int32_t)op->sqe.len);
     return 0;
 }
@@ -69,7 +81,7 @@ static const struct coil__sim_opcode opcodes[] = {
     [IORING_OP_TIMEOUT] = {"timeout", timeout_start, timeout_attempt, 0, false},
     [IORING_OP_TIMEOUT_REMOVE] = {"timeout_remove", cancel_start, decided_attempt, 0, false},
     [IORING_OP_ASYNC_CANCEL] = {"cancel", cancel_start, decided_attempt, 0, false},
-    [IORING_OP_MSG_RING] = {"wake", NULL, msg_ring_attempt, 2000, false},
+    [IORING_OP_MSG_RING] = {"wake", msg_ring_start, msg_ring_attempt, 2000, false},
     [IORING_OP_READ] = {"read", coil__sim_read_start, coil__sim_read, 3000, true},
     [IORING_OP_READV] = {"readv", coil__sim_read_start, coil__sim_read, 3000, true},
     [IORING_OP_RECV] = {"recv", coil__sim_read_start, coil__sim_read, 3000, true},

@@ -36,8 +36,6 @@ static int32_t regular_read(struct coil__sim_op *op, struct coil__sim_transfer *
         return -EISDIR;
     if ((open->flags & O_ACCMODE) == O_WRONLY)
         return -EBADF;
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000))
-        return -EIO;
     bool at_position = transfer->offset == UINT64_MAX;
     uint64_t offset = at_position ? open->position : transfer->offset;
     if (offset > INT64_MAX)
@@ -52,23 +50,12 @@ static int32_t regular_read(struct coil__sim_op *op, struct coil__sim_transfer *
     return (int32_t)len;
 }
 
-/* What a bad day does to a write; 0: nothing. */
-static int32_t write_fault(void)
-{
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000))
-        return -ENOSPC;
-    return coil__sim_chance(COIL_SIM_FAULTS_HARSH, 1000) ? -EIO : 0;
-}
-
 static int32_t regular_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
 {
     struct open_file *open = open_file_of(op->file);
     struct coil__sim_inode *inode = open->inode;
     if (inode == NULL || (open->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    int32_t err = write_fault();
-    if (err < 0)
-        return err;
     bool at_position = transfer->offset == UINT64_MAX;
     uint64_t offset = at_position ? open->position : transfer->offset;
     if ((open->flags & O_APPEND) != 0)
@@ -78,8 +65,7 @@ static int32_t regular_write(struct coil__sim_op *op, struct coil__sim_transfer 
     size_t len = coil__sim_part(transfer->len);
     if (len == 0)
         return 0;
-    if (offset + len > inode->size)
-        err = coil__sim_disk_resize(inode, offset + len);
+    int err = offset + len > inode->size ? coil__sim_disk_resize(inode, offset + len) : 0;
     if (err < 0)
         return err;
     coil__sim_gather(transfer, 0, inode->data + offset, len);
@@ -162,18 +148,37 @@ int32_t coil__sim_openat(struct coil__sim_op *op)
 
 /* ---- the rest ---- */
 
+bool coil__sim_is_regular(const struct coil__sim_file *file)
+{
+    return file->kind == &regular_kind &&
+           coil__container_of(file, const struct open_file, file)->inode != NULL;
+}
+
+bool coil__sim_is_directory(const struct coil__sim_file *file)
+{
+    return file->kind == &regular_kind && !coil__sim_is_regular(file);
+}
+
+static void sync_file(struct coil__sim_file *file, bool fails)
+{
+    const struct open_file *open = open_file_of(file);
+    if (open->inode != NULL)
+        coil__sim_disk_sync(open->inode, fails);
+    else
+        coil__sim_disk_sync_names(open->directory, fails);
+}
+
+void coil__sim_lose_unsynced(struct coil__sim_file *file)
+{
+    sync_file(file, true);
+}
+
 int32_t coil__sim_fsync(struct coil__sim_op *op)
 {
     if (op->file->kind != &regular_kind)
         return -EINVAL;
-    struct open_file *open = open_file_of(op->file);
-    if (open->inode == NULL) {
-        coil__sim_disk_sync_names(open->directory);
-        return 0;
-    }
-    bool fails = coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000);
-    coil__sim_disk_sync(open->inode, fails);
-    return fails ? -EIO : 0;
+    sync_file(op->file, false);
+    return 0;
 }
 
 static void fill_statx(struct statx *out, const struct coil__sim_inode *inode)

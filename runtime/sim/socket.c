@@ -67,7 +67,7 @@ void coil__sim_socket_free(struct coil__sim_socket *socket)
     free(socket);
 }
 
-static void lose_all(struct coil__sim_socket *socket)
+void coil__sim_lose_all(struct coil__sim_socket *socket)
 {
     socket->reset = true;
     socket->error = socket->peer_sends_no_more && !socket->sends_no_more ? EPIPE : ECONNRESET;
@@ -96,7 +96,7 @@ static void arrive(struct coil__sim_event *event)
     if (kind == COIL__SIM_FIN)
         end_of_peer(to);
     else if (kind == COIL__SIM_RESET && !to->reset)
-        lose_all(to);
+        coil__sim_lose_all(to);
     coil__sim_file_news(&to->file);
 }
 

@@ -71,6 +71,9 @@ extern const struct coil__sim_file_kind coil__sim_dgram_kind;
 /* A fresh socket with one reference; NULL without memory. */
 struct coil__sim_socket *coil__sim_socket_make(int domain, int type);
 
+/* The connection is gone here, by force. */
+void coil__sim_lose_all(struct coil__sim_socket *socket);
+
 /* Frees a socket that nobody has any more, and all parcels to it. */
 void coil__sim_socket_free(struct coil__sim_socket *socket);
 
@@ -108,6 +111,12 @@ int32_t coil__sim_listen(struct coil__sim_op *op);
 int32_t coil__sim_connect(struct coil__sim_op *op);
 int32_t coil__sim_accept(struct coil__sim_op *op);
 int32_t coil__sim_shutdown(struct coil__sim_op *op);
+
+/* Resets a connection, both ends of it: what the operation, which tries to move bytes, comes to. */
+int32_t coil__sim_reset(struct coil__sim_op *op, struct coil__sim_socket *socket);
+
+/* Resets the first connection that nobody has accepted yet. */
+void coil__sim_abort_first(struct coil__sim_socket *listener);
 
 /* See the functions of struct coil__ring_driver. */
 int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);

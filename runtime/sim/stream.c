@@ -9,9 +9,23 @@
 
 enum { SOMAXCONN_HERE = 4096 };
 
-/* A name that nobody answers to is refused; a full queue answers later, as the handshake is sent
- * again. */
-static const int64_t knock_again = 1000 * COIL_MSEC;
+/* Nobody has heard the handshake, or the queue is full: the kernel sends it again, later each time,
+ * and in the end gives up. */
+static int32_t knock_again(struct coil__sim_op *op)
+{
+    enum { KNOCKS = 7 }; /* 127 s in all */
+    if (op->rounds == KNOCKS)
+        return -ETIMEDOUT;
+    coil__sim_plan(&op->event, (COIL_SEC << op->rounds++) + coil__sim_delay(4 * COIL_MSEC));
+    return COIL__SIM_GOES_ON;
+}
+
+/* A Unix socket waits in line, as long as it takes. */
+static int32_t wait_for_room(struct coil__sim_op *op)
+{
+    coil__sim_plan(&op->event, COIL_MSEC + coil__sim_delay(op->code->usual));
+    return COIL__SIM_GOES_ON;
+}
 
 static void link_peers(struct coil__sim_socket *one, struct coil__sim_socket *other)
 {
@@ -60,17 +74,15 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
         return -EISCONN;
     if (err < 0)
         return err;
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000))
-        return -ETIMEDOUT;
+    if (op->in_vain)
+        return knock_again(op);
     struct coil__sim_socket *listener = coil__sim_find(SOCK_STREAM, name, len, NULL);
     if (listener == NULL)
         return nobody_there(name, coil__sim_find(SOCK_STREAM, name, len, &anybody));
     if (socket->state != COIL__SIM_FRESH)
         return socket->state == COIL__SIM_CONNECTED ? -EISCONN : -EINVAL;
-    if (listener->queue_len > listener->backlog) {
-        coil__sim_plan(&op->event, knock_again);
-        return COIL__SIM_GOES_ON;
-    }
+    if (listener->queue_len > listener->backlog)
+        return is_local ? wait_for_room(op) : knock_again(op);
     return enter_queue(socket, listener);
 }
 
@@ -122,10 +134,6 @@ static int32_t take_from_queue(struct coil__sim_socket *listener, const struct c
     struct coil_link *link = coil__list_pop(&listener->queue);
     struct coil__sim_socket *socket = coil__container_of(link, struct coil__sim_socket, queued);
     listener->queue_len--;
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000)) {
-        coil__sim_file_put(&socket->file);
-        return -ECONNABORTED;
-    }
     coil__sim_tell_name(&socket->other, (struct sockaddr *)(uintptr_t)op->sqe.addr,
                         (socklen_t *)(uintptr_t)op->sqe.addr2);
     return coil__sim_file_install(&socket->file);
@@ -168,24 +176,22 @@ static int32_t take_error(struct coil__sim_socket *socket)
     return -error;
 }
 
-static void reset_connection(struct coil__sim_socket *socket)
-{
-    if (socket->peer != NULL)
-        coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
-    coil__sim_send_parcel(socket, COIL__SIM_RESET, 0);
-}
-
 static int32_t may_send(struct coil__sim_socket *socket)
 {
     if (socket->error != 0)
         return take_error(socket);
     if (socket->state != COIL__SIM_CONNECTED)
         return socket->reset || socket->domain != AF_UNIX ? -EPIPE : -ENOTCONN;
-    if (socket->sends_no_more || socket->reset)
-        return -EPIPE;
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 500))
-        reset_connection(socket);
-    return 0;
+    return socket->sends_no_more || socket->reset ? -EPIPE : 0;
+}
+
+int32_t coil__sim_reset(struct coil__sim_op *op, struct coil__sim_socket *socket)
+{
+    if (socket->peer != NULL)
+        coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
+    coil__sim_lose_all(socket);
+    coil__sim_file_news(&socket->file);
+    return op->progress > 0 ? (int32_t)op->progress : take_error(socket);
 }
 
 /* What is sent to who has closed is lost, and answered by a reset. */
@@ -342,16 +348,20 @@ static void end_sending(struct coil__sim_socket *socket)
     socket->sends_no_more = true;
 }
 
+void coil__sim_abort_first(struct coil__sim_socket *listener)
+{
+    struct coil_link *link = coil__list_pop(&listener->queue);
+    struct coil__sim_socket *queued = coil__container_of(link, struct coil__sim_socket, queued);
+    listener->queue_len--;
+    queued->resets = true;
+    coil__sim_file_put(&queued->file);
+}
+
 /* What nobody has accepted. */
 static void reset_queued(struct coil__sim_socket *listener)
 {
-    while (!coil__list_empty(&listener->queue)) { /* ends: each round closes one */
-        struct coil_link *link = coil__list_pop(&listener->queue);
-        struct coil__sim_socket *queued = coil__container_of(link, struct coil__sim_socket, queued);
-        queued->resets = true;
-        coil__sim_file_put(&queued->file);
-    }
-    listener->queue_len = 0;
+    while (!coil__list_empty(&listener->queue)) /* ends: each round closes one */
+        coil__sim_abort_first(listener);
 }
 
 /* It is as if it had only been bound. */

@@ -10,6 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <liburing.h>
+extern "C" {
+#include "sim/errors.h"
+}
 
 namespace coil_test {
 
@@ -32,6 +36,19 @@ inline int64_t moment()
 inline unsigned any_core()
 {
     return unsigned(below(coil_core_count()));
+}
+
+/* Whether operations fail like that where faults are harsh. */
+inline bool is_of_bad_day(ssize_t result)
+{
+    for (unsigned opcode = 0; opcode < 256; opcode++) {
+        const coil__sim_error *error = coil__sim_errors_of(opcode);
+        for (; error->error != 0; error++) {
+            if (error->error == result)
+                return true;
+        }
+    }
+    return false;
 }
 
 /* Which seeds a test of random programs runs. */

@@ -185,7 +185,7 @@ TEST(SimCrash, EndsEverythingOnAllCores)
 TEST(SimDisk, LosesWhatAFailedSyncLeftBehindHoweverOftenItIsRepeated)
 {
     int failures = 0, lost = 0;
-    for (uint64_t seed = 0; seed < 400; seed++) {
+    for (uint64_t seed = 0; seed < 1000; seed++) {
         bool failed = false;
         simulate(
             seed,
@@ -199,7 +199,7 @@ TEST(SimDisk, LosesWhatAFailedSyncLeftBehindHoweverOftenItIsRepeated)
                 EXPECT_EQ(0, coil_fsync(fd));
                 EXPECT_EQ(3, coil_pwrite_all(fd, "new", 3, 0));
                 coil_sim_set_faults(COIL_SIM_FAULTS_HARSH);
-                failed = coil_fsync(fd) == -EIO;
+                failed = coil_fsync(fd) < 0;
                 coil_sim_set_faults(COIL_SIM_FAULTS_OFF);
                 EXPECT_EQ(0, coil_fsync(fd));
                 coil_sim_crash();
