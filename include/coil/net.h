@@ -59,6 +59,26 @@ COIL_SUSPENDS ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags);
  * Cancelled after a part was sent, it returns that count. */
 COIL_SUSPENDS ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags);
 
+/*
+ * As coil_send() and coil_send_all(), but the network reads `buf` itself, without a copy. So the
+ * memory is the caller's again only when the peer has acknowledged what was sent: the call returns
+ * then, the future is done then, and not before, whatever the result. With a peer that stops
+ * reading that may take minutes, also after a cancellation, and with the socket closed: it ends
+ * with the connection. TCP_USER_TIMEOUT bounds it; a coil_close() with an SO_LINGER of 0 s, by
+ * another coroutine, resets the connection and ends it at once.
+ *
+ * It pays for large pieces, 16 KiB to 64 KiB at least, that go out by a real network card. It is
+ * slower than coil_send() for small ones, and wherever the data is copied after all: to this same
+ * host (loopback: about half as fast at 16 KiB and at 256 KiB, 13 times slower at 1 KiB), through
+ * bridges and tunnels. Each call takes a round trip to the peer, so give it much at once.
+ *
+ * Where it can't be done without a copy one is made, as by coil_send(): on kernels before 6.0, on
+ * Unix sockets, and when what is in flight comes up to RLIMIT_MEMLOCK. IORING_OP_SEND_ZC.
+ */
+COIL_SUSPENDS ssize_t coil_send_zc(int fd, const void *buf, size_t len, int flags);
+COIL_SUSPENDS ssize_t coil_send_zc_all(int fd, const void *buf, size_t len, int flags);
+void coil_send_zc_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags);
+
 /* Ends one or both directions; wakes whoever receives on `fd`. */
 COIL_SUSPENDS int coil_shutdown(int fd, int how);
 void coil_shutdown_start(struct coil_future *future, int fd, int how);

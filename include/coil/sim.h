@@ -30,7 +30,8 @@
  * is sent arrives later, in order only within a connection; datagrams overtake each other, but for
  * those of Unix sockets. The name of a Unix socket is no file, and goes with it. Transfers may be
  * short. The memory of a receive is scribbled on until it has ended, and that of a send is read
- * late: who touches either too early finds out. Descriptors begin at 1000. Those below are the
+ * late, that of a coil_send_zc() even when its peer receives: who touches it too early finds out.
+ * Descriptors begin at 1000. Those below are the
  * process's own, like stdin or a pipe that it made by itself: reads, writes and polls of them are
  * done for real, and what they find is not decided by the seed. Faults: mild, short transfers and
  * multishot operations that end; harsh, connections that are reset, aborted or refused, that time

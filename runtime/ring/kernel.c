@@ -187,6 +187,8 @@ static int probe_opcodes(struct coil__ring *ring)
     ring->has_bind = !coil__kernel_lacks.bind &&
                      io_uring_opcode_supported(&answer.probe, COIL__OP_BIND) &&
                      io_uring_opcode_supported(&answer.probe, COIL__OP_LISTEN);
+    ring->has_send_zc =
+        !coil__kernel_lacks.send_zc && io_uring_opcode_supported(&answer.probe, IORING_OP_SEND_ZC);
     return 0;
 }
 

@@ -13,6 +13,7 @@ struct coil__kernel_lacks {
     bool abs_timer;
     bool bind;
     bool multishot_recv;
+    bool send_zc;
 };
 
 extern struct coil__kernel_lacks coil__kernel_lacks;

@@ -16,6 +16,10 @@
 /* Asks the kernel to stop the operation: the `cancel` of every kind that is an entry. */
 void coil__op_cancel(struct coil_future *future);
 
+/* Makes an operation in flight one of `kind`, which can't be stopped: its result has come, its end
+ * has not. */
+void coil__op_settle(struct coil_future *future, const struct coil_future_kind *kind);
+
 /* An entry for `future`, in flight from here on; NULL when the scope is cancelled. */
 static inline __attribute__((always_inline)) struct io_uring_sqe *
 coil__op_begin(struct coil_future *future, const struct coil_future_kind *kind)

@@ -82,6 +82,7 @@ static int make_queues(struct coil__ring *ring, unsigned wanted)
     ring->full_at = entries;
     ring->has_bind = true;
     ring->has_multishot_recv = true;
+    ring->has_send_zc = true;
     ring->can_look_out = true;
     return 0;
 }

@@ -103,6 +103,7 @@ static const struct verb {
     [IORING_OP_WRITEV] = {coil__poll_try_write, COIL__POLL_OUT},
     [IORING_OP_RECV] = {coil__poll_try_recv, COIL__POLL_IN},
     [IORING_OP_SEND] = {coil__poll_try_send, COIL__POLL_OUT},
+    [IORING_OP_SEND_ZC] = {coil__poll_try_send, COIL__POLL_OUT}, /* with a copy: one completion */
     [IORING_OP_RECVMSG] = {coil__poll_try_recvmsg, COIL__POLL_IN},
     [IORING_OP_SENDMSG] = {coil__poll_try_sendmsg, COIL__POLL_OUT},
     [IORING_OP_ACCEPT] = {coil__poll_try_accept, COIL__POLL_IN},

@@ -75,7 +75,7 @@ static __attribute__((cold, noinline)) void forget_cancel(struct coil__ring *rin
                                                           struct coil_future *future)
 {
     if (future->kind->cancel != coil__op_cancel)
-        return;
+        return; /* it was not asked, or only until coil__op_settle() */
     coil__list_remove(&future->entry.cancelling);
     if (!coil__list_empty(&ring->cancelling))
         return;
@@ -83,6 +83,14 @@ static __attribute__((cold, noinline)) void forget_cancel(struct coil__ring *rin
     if (ring->asking_again)
         coil__timers_disarm(coil__timers_here, &ring->ask_again);
     ring->asking_again = false;
+}
+
+void coil__op_settle(struct coil_future *future, const struct coil_future_kind *kind)
+{
+    coil__assert(kind->cancel == NULL);
+    if (future->state == COIL__FUTURE_CANCELLING)
+        forget_cancel(coil__ring_here, future);
+    future->kind = kind;
 }
 
 int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *driver,

@@ -156,6 +156,7 @@ struct coil__ring {
     bool can_look_out;    /* by entering over and over, though no flag tells */
     bool has_bind;        /* IORING_OP_BIND and LISTEN */
     bool has_multishot_recv;
+    bool has_send_zc;   /* IORING_OP_SEND_ZC */
     bool has_abs_timer; /* the wait takes an instant, not a span */
     bool has_bell;      /* it is open */
     bool bell_armed;    /* its completion is to come */

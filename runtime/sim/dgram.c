@@ -84,7 +84,7 @@ static int32_t dgram_write(struct coil__sim_op *op, struct coil__sim_transfer *t
     if (parcel == NULL)
         return -ENOBUFS;
     parcel->from = socket->own;
-    coil__sim_gather(transfer, 0, parcel->data, transfer->len);
+    coil__sim_fill_parcel(parcel, op, transfer, 0);
     return (int32_t)transfer->len;
 }
 
@@ -102,6 +102,7 @@ static int32_t take_datagram(struct coil__sim_socket *socket, struct coil__sim_p
                              struct coil__sim_transfer *transfer)
 {
     size_t len = parcel->len < transfer->len ? parcel->len : transfer->len;
+    coil__sim_settle_parcel(parcel);
     coil__sim_scatter(transfer, 0, parcel->data, len);
     tell_message(parcel, transfer->message, len);
     size_t told = (transfer->flags & MSG_TRUNC) != 0 ? parcel->len : len;

@@ -92,6 +92,7 @@ static int sim_open(struct coil__ring *ring, const struct coil__ring_options *op
     ring->full_at = entries;
     ring->has_bind = true;
     ring->has_multishot_recv = true;
+    ring->has_send_zc = true;
     return 0;
 }
 

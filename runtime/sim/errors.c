@@ -45,6 +45,15 @@ static const struct coil__sim_error of_send[] = {
     {0, 0, 0, 0},
 };
 
+/* When memory is short a copy is made, so that only coil_send_zc() itself hears of it. */
+static const struct coil__sim_error of_send_zc[] = {
+    {CONNECTION, -ECONNRESET, 250, COIL__SIM_RESET_BOTH},
+    {DATAGRAMS, -ENOBUFS, 500, COIL__SIM_NOTHING_DONE},
+    {DATAGRAMS, -ENETUNREACH, 300, COIL__SIM_NOTHING_DONE},
+    {DATAGRAMS, -EHOSTUNREACH, 300, COIL__SIM_NOTHING_DONE},
+    {0, 0, 0, 0},
+};
+
 static const struct coil__sim_error of_write[] = {
     {FILE_HERE, -EIO, 700, COIL__SIM_PART_DONE},
     {FILE_HERE, -ENOSPC, 1000, COIL__SIM_PART_DONE},
@@ -146,12 +155,12 @@ static const struct coil__sim_error *const lists[] = {
     [IORING_OP_RECV] = of_recv,       [IORING_OP_RECVMSG] = of_recv,
     [IORING_OP_WRITE] = of_write,     [IORING_OP_WRITEV] = of_write,
     [IORING_OP_SEND] = of_send,       [IORING_OP_SENDMSG] = of_send,
-    [IORING_OP_CONNECT] = of_connect, [IORING_OP_ACCEPT] = of_accept,
-    [IORING_OP_SOCKET] = of_socket,   [COIL__OP_BIND] = of_bind,
-    [COIL__OP_LISTEN] = of_listen,    [IORING_OP_OPENAT] = of_open,
-    [IORING_OP_STATX] = of_statx,     [IORING_OP_FSYNC] = of_fsync,
-    [IORING_OP_CLOSE] = of_close,     [IORING_OP_MSG_RING] = of_wake,
-    [IORING_OP_TIMEOUT] = of_timeout,
+    [IORING_OP_SEND_ZC] = of_send_zc, [IORING_OP_CONNECT] = of_connect,
+    [IORING_OP_ACCEPT] = of_accept,   [IORING_OP_SOCKET] = of_socket,
+    [COIL__OP_BIND] = of_bind,        [COIL__OP_LISTEN] = of_listen,
+    [IORING_OP_OPENAT] = of_open,     [IORING_OP_STATX] = of_statx,
+    [IORING_OP_FSYNC] = of_fsync,     [IORING_OP_CLOSE] = of_close,
+    [IORING_OP_MSG_RING] = of_wake,   [IORING_OP_TIMEOUT] = of_timeout,
 };
 
 const struct coil__sim_error *coil__sim_errors_of(unsigned opcode)

@@ -200,6 +200,7 @@ static bool wants_socket(const struct coil__sim_op *op)
 {
     switch (op->sqe.opcode) {
     case IORING_OP_SEND:
+    case IORING_OP_SEND_ZC:
     case IORING_OP_RECV:
     case IORING_OP_SENDMSG:
     case IORING_OP_RECVMSG:

@@ -120,6 +120,7 @@ static void release(struct coil__sim_op *op)
     if (op->file != NULL)
         coil__sim_file_put(op->file);
     op->file = NULL;
+    op->number = 0; /* what it has sent may be on its way still */
     coil__list_prepend(&free_ops, &op->of_ring);
 }
 
@@ -134,8 +135,45 @@ static void complete(struct coil__sim_op *op, int32_t result)
 
 /* ---- its events ---- */
 
+/* How long the user's memory is still held when all that is sent has arrived: until the news of
+ * that have. If some has not, until the simulated TCP gives up. */
+static int64_t hold_for(const struct coil__sim_op *op)
+{
+    static const int64_t gives_up = 900 * COIL_SEC;
+    if (op->read > 0)
+        return gives_up;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000))
+        return coil__sim_below(100) * COIL_SEC;
+    if (coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000))
+        return coil__sim_below(1000) * COIL_MSEC;
+    return coil__sim_delay(100000);
+}
+
+/* The result is told, and the file let go of; nothing can stop it any more. */
+static void tell(struct coil__sim_op *op, int32_t result)
+{
+    coil__sim_post_more(op, result, 0);
+    if (op->file != NULL)
+        coil__sim_file_put(op->file);
+    op->file = NULL;
+    op->told = true;
+    op->flags = IORING_CQE_F_NOTIF;
+    coil__sim_plan(&op->event, hold_for(op));
+}
+
+void coil__sim_op_let_go(struct coil__sim_op *op)
+{
+    coil__assert(op->read > 0);
+    if (--op->read > 0 || !op->told)
+        return;
+    coil__sim_unplan(&op->event);
+    coil__sim_plan(&op->event, hold_for(op));
+}
+
 static int32_t attempt(struct coil__sim_op *op)
 {
+    if (op->told)
+        return 0;
     if (op->stopped)
         return op->result;
     if (coil__sim_op_forced(op))
@@ -152,6 +190,10 @@ static void op_fire(struct coil__sim_event *event)
     int32_t result = attempt(op);
     if (result == COIL__SIM_GOES_ON)
         return;
+    if (result != COIL__SIM_PARK && op->holds && !op->told) {
+        tell(op, result);
+        return;
+    }
     if (result != COIL__SIM_PARK) {
         complete(op, result);
         return;
@@ -171,7 +213,7 @@ void coil__sim_op_wake(struct coil__sim_op *op)
 /* The news may come late. What was done already is done. */
 void coil__sim_op_stop(struct coil__sim_op *op, int32_t result)
 {
-    coil__assert(!op->stopped);
+    coil__assert(!op->stopped && !op->told);
     if (op->state == COIL__SIM_OP_PARKED)
         coil__list_remove(&op->of_file);
     else
@@ -225,7 +267,7 @@ int32_t coil__sim_cancel(struct coil__sim_op *canceller)
         struct coil__sim_op *op = by_data
                                       ? coil__container_of(link, struct coil__sim_op, of_user_data)
                                       : op_of_ring(link);
-        if (op == canceller || !matches(op, cancel, file))
+        if (op == canceller || op->told || !matches(op, cancel, file))
             continue;
         int32_t evaded = evades(op);
         if (evaded == 0) {
@@ -258,8 +300,9 @@ void coil__sim_cut_ops(void)
     for (unsigned i = 0; i < coil__sim.core_count; i++) {
         struct coil__sim_ring *ring = coil__sim.rings[i];
         for (struct coil_link *link = ring->ops.next; link != &ring->ops; link = link->next) {
-            if (needs_power(op_of_ring(link)) && !op_of_ring(link)->stopped)
-                coil__sim_op_stop(op_of_ring(link), -ECANCELED);
+            struct coil__sim_op *op = op_of_ring(link);
+            if (needs_power(op) && !op->stopped && !op->told)
+                coil__sim_op_stop(op, -ECANCELED);
         }
         ring->ring->lost_power = true;
         coil__sim_post_alone(ring, COIL__TAG_STUCK, 0);
@@ -284,6 +327,12 @@ static int64_t begin(struct coil__sim_op *op)
     return op->code->start != NULL ? op->code->start(op) : coil__sim_delay(op->code->usual);
 }
 
+/* Beyond its result, unless a copy is made after all. */
+static bool holds_memory(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_SEND_ZC && !coil__random_chance(&coil__sim.random, 100000);
+}
+
 static void submit(struct coil__sim_ring *ring, const struct io_uring_sqe *sqe)
 {
     struct coil__sim_op *op = take_op();
@@ -295,6 +344,7 @@ static void submit(struct coil__sim_ring *ring, const struct io_uring_sqe *sqe)
     op->number = ++coil__sim.op_count;
     op->state = COIL__SIM_OP_PLANNED;
     op->sqe = *sqe;
+    op->holds = holds_memory(sqe);
     coil__list_append(&ring->ops, link);
     coil__list_append(bucket_of(ring, sqe->user_data), &op->of_user_data);
     coil__sim_record(ring->id, COIL__FACT_SUBMIT, sqe->opcode, "begin of", op->code->name,

@@ -25,6 +25,9 @@ struct coil__sim_op {
     enum coil__sim_op_state state;
     bool stopped;    /* cancelled: its event brings only that news */
     bool in_vain;    /* nobody hears it ask, however often */
+    bool holds;      /* the user's memory, beyond its result: until its event brings the news */
+    bool told;       /* its result, if it holds */
+    uint32_t read;   /* by so many parcels that are on their way, again and again */
     uint32_t rounds; /* of a repeating one, so far */
     size_t progress; /* bytes moved so far */
     int32_t result;  /* of a posted one, or decided before its event */
@@ -75,6 +78,9 @@ void coil__sim_post_alone(struct coil__sim_ring *ring, uint64_t user_data, int32
 
 /* Lets the parked operation try again, soon. */
 void coil__sim_op_wake(struct coil__sim_op *op);
+
+/* Of what it sends, one parcel more has arrived or is lost for good. */
+void coil__sim_op_let_go(struct coil__sim_op *op);
 
 /* Cancels what the entry of `op` matches. Returns its result. */
 int32_t coil__sim_cancel(struct coil__sim_op *op);

@@ -89,6 +89,7 @@ static const struct coil__sim_opcode opcodes[] = {
     [IORING_OP_WRITE] = {"write", NULL, coil__sim_write, 3000, true},
     [IORING_OP_WRITEV] = {"writev", NULL, coil__sim_write, 3000, true},
     [IORING_OP_SEND] = {"send", NULL, coil__sim_write, 3000, true},
+    [IORING_OP_SEND_ZC] = {"send_zc", coil__sim_send_zc_start, coil__sim_send_zc, 3000, true},
     [IORING_OP_SENDMSG] = {"sendmsg", NULL, coil__sim_write, 3000, true},
     [IORING_OP_POLL_ADD] = {"poll", NULL, coil__sim_poll, 3000, true},
     [IORING_OP_CLOSE] = {"close", coil__sim_close_start, decided_attempt, 3000, false},

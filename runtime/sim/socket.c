@@ -29,9 +29,42 @@ static struct coil__sim_parcel *parcel_of(struct coil_link *link)
     return coil__container_of(link, struct coil__sim_parcel, link);
 }
 
+void coil__sim_fill_parcel(struct coil__sim_parcel *parcel, struct coil__sim_op *op,
+                           const struct coil__sim_transfer *transfer, size_t at)
+{
+    coil__sim_gather(transfer, at, parcel->data, parcel->len);
+    if (!op->holds)
+        return;
+    parcel->sender = op;
+    parcel->sender_number = op->number;
+    parcel->at = at;
+    op->read++;
+}
+
+/* Lets go of the sender's memory, which it may have back already. */
+static void let_go(struct coil__sim_parcel *parcel)
+{
+    struct coil__sim_op *sender = parcel->sender;
+    parcel->sender = NULL;
+    if (sender != NULL && sender->number == parcel->sender_number)
+        coil__sim_op_let_go(sender);
+}
+
+void coil__sim_settle_parcel(struct coil__sim_parcel *parcel)
+{
+    struct coil__sim_transfer transfer;
+    struct coil__sim_op *sender = parcel->sender;
+    if (sender != NULL && sender->number == parcel->sender_number) {
+        coil__sim_transfer_read(sender, &transfer);
+        coil__sim_gather(&transfer, parcel->at, parcel->data, parcel->len);
+    }
+    let_go(parcel);
+}
+
 /* Of one whose list is not looked at any more. */
 static void discard(struct coil__sim_parcel *parcel)
 {
+    let_go(parcel);
     parcel->to->pending -= parcel->len - parcel->taken;
     free(parcel);
 }
@@ -87,9 +120,14 @@ static void arrive(struct coil__sim_event *event)
     struct coil__sim_parcel *parcel = coil__container_of(event, struct coil__sim_parcel, event);
     struct coil__sim_socket *to = parcel->to;
     enum coil__sim_parcel_kind kind = parcel->kind;
+    /* Its peer's memory is full, as it were. */
+    bool waits_for_reader =
+        parcel->sender != NULL && coil__sim_chance(COIL_SIM_FAULTS_MILD, 250000);
     if (kind == COIL__SIM_DATA && !to->reads_no_more && !to->reset) {
         coil__list_remove(&parcel->link);
         coil__list_append(&to->arrived, &parcel->link);
+        if (!waits_for_reader)
+            coil__sim_settle_parcel(parcel);
     } else {
         coil__sim_free_parcel(parcel);
     }
@@ -146,6 +184,19 @@ int32_t coil__sim_bind_attempt(struct coil__sim_op *op)
         return -ENOTSOCK;
     return coil__sim_bind(coil__sim_socket_of(op->file),
                           (const struct sockaddr *)(uintptr_t)op->sqe.addr, (socklen_t)op->sqe.off);
+}
+
+/* Now and then no more memory may be locked. */
+int64_t coil__sim_send_zc_start(struct coil__sim_op *op)
+{
+    return coil__sim_chance(COIL_SIM_FAULTS_MILD, 10000) ? -ENOMEM
+                                                         : coil__sim_delay(op->code->usual);
+}
+
+int32_t coil__sim_send_zc(struct coil__sim_op *op)
+{
+    bool is_local = op->file->kind->is_socket && coil__sim_socket_of(op->file)->domain == AF_UNIX;
+    return is_local ? -EOPNOTSUPP : coil__sim_write(op);
 }
 
 static int set_linger(struct coil__sim_socket *socket, const void *value, socklen_t len)

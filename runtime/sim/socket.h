@@ -53,6 +53,9 @@ struct coil__sim_parcel {
     struct coil__sim_socket *to;
     enum coil__sim_parcel_kind kind;
     struct coil__sim_address from; /* of a datagram */
+    struct coil__sim_op *sender;   /* whose memory it is read from, until it has arrived; */
+    uint64_t sender_number;        /* while it is that one. NULL: it has a copy */
+    size_t at;                     /* behind the begin of that memory */
     size_t len, taken;
     char data[];
 };
@@ -81,6 +84,14 @@ void coil__sim_socket_free(struct coil__sim_socket *socket);
  * without memory. */
 struct coil__sim_parcel *coil__sim_send_parcel(struct coil__sim_socket *to,
                                                enum coil__sim_parcel_kind kind, size_t len);
+
+/* Fills a parcel just sent with what is `at` bytes behind the begin of the operation's memory. If
+ * that holds it, what arrives is what is there then: so much may be sent again, and that late. */
+void coil__sim_fill_parcel(struct coil__sim_parcel *parcel, struct coil__sim_op *op,
+                           const struct coil__sim_transfer *transfer, size_t at);
+
+/* The peer has it, and says so: it has a copy from here on. */
+void coil__sim_settle_parcel(struct coil__sim_parcel *parcel);
 
 /* The first parcel that has arrived; NULL: none has. Frees one. */
 struct coil__sim_parcel *coil__sim_first_parcel(struct coil__sim_socket *socket);
@@ -111,6 +122,8 @@ int32_t coil__sim_listen(struct coil__sim_op *op);
 int32_t coil__sim_connect(struct coil__sim_op *op);
 int32_t coil__sim_accept(struct coil__sim_op *op);
 int32_t coil__sim_shutdown(struct coil__sim_op *op);
+int64_t coil__sim_send_zc_start(struct coil__sim_op *op);
+int32_t coil__sim_send_zc(struct coil__sim_op *op);
 
 /* Resets a connection, both ends of it: what the operation, which tries to move bytes, comes to. */
 int32_t coil__sim_reset(struct coil__sim_op *op, struct coil__sim_socket *socket);

@@ -227,7 +227,7 @@ static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *
     struct coil__sim_parcel *parcel = coil__sim_send_parcel(socket->peer, COIL__SIM_DATA, part);
     if (parcel == NULL)
         return -ENOMEM;
-    coil__sim_gather(transfer, op->progress, parcel->data, part);
+    coil__sim_fill_parcel(parcel, op, transfer, op->progress);
     op->progress += part;
     if (op->progress == transfer->len || (transfer->flags & MSG_WAITALL) == 0)
         return (int32_t)op->progress;
@@ -244,6 +244,7 @@ static size_t take_bytes(struct coil__sim_socket *socket, struct coil__sim_trans
     bool peeks = (transfer->flags & MSG_PEEK) != 0;
     struct coil__sim_parcel *parcel;
     while (done < room && (parcel = coil__sim_first_parcel(socket)) != NULL) {
+        coil__sim_settle_parcel(parcel);
         size_t left = parcel->len - parcel->taken;
         size_t part = left < room - done ? left : room - done;
         coil__sim_scatter(transfer, at + done, parcel->data + parcel->taken, part);

@@ -292,7 +292,7 @@ TEST_P(CancelledOperation, RacesItsCompletionAndLosesNothing)
     EXPECT_EQ(0, run(
                      [] {
                          std::unique_ptr<Operation> operation = GetParam().make();
-                         run_race(*operation, GetParam(), rounds(kRounds));
+                         run_race(*operation, GetParam(), rounds(kRounds / operation->slowness));
                          return 0;
                      },
                      cores(2)));

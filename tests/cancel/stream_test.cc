@@ -110,7 +110,10 @@ private:
 class Outgoing : public Operation {
 public:
     explicit Outgoing(const StreamOp &op)
-        : op_(op), pair_(op.on_pipe ? make_pipe(4096) : make_socketpair())
+        : Outgoing(op, op.on_pipe ? make_pipe(4096) : make_socketpair())
+    {}
+
+    Outgoing(const StreamOp &op, Pair pair) : op_(op), pair_(std::move(pair))
     {
         has_future = op.start != nullptr;
         if (!op.on_pipe) {
@@ -146,7 +149,7 @@ public:
         ASSERT_EQ(sent_, received_);
     }
 
-private:
+protected:
     /* Writes what fits and no more. A pipe of one page takes any length then. */
     size_t write_at_once(size_t len)
     {
@@ -184,6 +187,45 @@ private:
     std::string text_;
     Args args_{};
     uint64_t sent_ = 0, received_ = 0;
+};
+
+/* Over TCP, where what was sent is on its way for a moment, and may be held until it has arrived.
+ */
+class OutgoingOverTcp : public Outgoing {
+public:
+    explicit OutgoingOverTcp(const StreamOp &op) : Outgoing(op, make_small_pair())
+    {
+        slowness = 40; /* who receives takes its time to acknowledge */
+    }
+
+    void begin() override
+    {
+        Outgoing::begin();
+        for (uint64_t before = 0; before != sent_;) { /* ends: the peer takes nothing */
+            before = sent_;
+            turn();
+            fill();
+        }
+    }
+
+    void end(ssize_t result) override
+    {
+        ASSERT_TRUE(result > 0 || result == -ECANCELED);
+        sent_ += result > 0 ? uint64_t(result) : 0;
+        ASSERT_TRUE(turn_until([this] {
+            drain();
+            return received_ >= sent_;
+        }));
+        ASSERT_EQ(sent_, received_);
+    }
+
+private:
+    static Pair make_small_pair()
+    {
+        Pair pair = make_tcp_pair();
+        shrink_buffer(pair.right, SO_RCVBUF, 64 << 10);
+        return pair;
+    }
 };
 
 template <class T, const StreamOp &op> std::unique_ptr<Operation> make_stream()
@@ -230,6 +272,11 @@ const StreamOp kSendOfAll = {
     [](Args &a) { return coil_send(a.fd, a.data, a.len, MSG_WAITALL); }};
 const StreamOp kSendAll = {false, true, nullptr,
                            [](Args &a) { return coil_send_all(a.fd, a.data, a.len, 0); }};
+const StreamOp kSendZc = {
+    false, false, [](coil_future *f, Args &a) { coil_send_zc_start(f, a.fd, a.data, a.len, 0); },
+    [](Args &a) { return coil_send_zc(a.fd, a.data, a.len, 0); }};
+const StreamOp kSendZcAll = {false, true, nullptr,
+                             [](Args &a) { return coil_send_zc_all(a.fd, a.data, a.len, 0); }};
 const StreamOp kSendmsg = {
     false, false, [](coil_future *f, Args &a) { coil_sendmsg_start(f, a.fd, &a.message, 0); },
     [](Args &a) { return coil_sendmsg(a.fd, &a.message, 0); }};
@@ -253,6 +300,9 @@ const CancelRow kRows[] = {
     {"coil_send_with_waitall", REFUSED, STOPPED, EITHER, HAPPENED, "",
      make_stream<Outgoing, kSendOfAll>},
     {"coil_send_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kSendAll>},
+    {"coil_send_zc", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<OutgoingOverTcp, kSendZc>},
+    /* Of a Unix socket the kernel has to say first that a copy is needed. */
+    {"coil_send_zc_all", REFUSED, EITHER, EITHER, HAPPENED, "", make_stream<Outgoing, kSendZcAll>},
     {"coil_sendmsg", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kSendmsg>},
 };
 INSTANTIATE_TEST_SUITE_P(Stream, CancelledOperation, testing::ValuesIn(kRows), name_of_row);

@@ -31,6 +31,18 @@ const Scripts kCancelScripts = {
         send c hello
         recv s 5 waitall
     )"},
+    {"CancelOfAHeldSend", R"(
+        tcp c s
+        begin w send_zc c hello
+        settle
+        cancel w
+        await w
+        recv s 5 waitall
+        begin w send_zc c *300000 waitall
+        cancelled send_zc c x
+        recv s 300000 waitall
+        await w
+    )"},
     {"CancelAtOnce", R"(
         tcp c s
         begin r recv s 10
@@ -119,6 +131,7 @@ const Scripts kCancelScripts = {
         tcp c s
         cancelled recv s 10
         cancelled send c x
+        cancelled send_zc c x
         cancelled poll s out
         cancelled nop
         cancelled sleep 1

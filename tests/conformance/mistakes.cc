@@ -12,6 +12,7 @@ const Scripts kMistakeScripts = {
         pwrite 900 x 0
         recv 900 1
         send 900 x
+        send_zc 900 x
         recvmsg 900 1
         sendmsg 900 x
         poll 900 in
@@ -43,6 +44,7 @@ const Scripts kMistakeScripts = {
         pipe r w
         recv r 1
         send w x
+        send_zc w x
         recvmsg r 1
         sendmsg w x
         accept r a
@@ -78,6 +80,7 @@ const Scripts kMistakeScripts = {
         shutdown s rd
         recv s 1
         send s x
+        send_zc s x
         read s 1
         write s x
         recv s 0
@@ -86,6 +89,7 @@ const Scripts kMistakeScripts = {
         shutdown u rd
         recv u 1
         send u x
+        send_zc u x
         read u 1
         write u x
     )"},

@@ -188,6 +188,46 @@ const Scripts kStreamScripts = {
         recv s 300000 waitall
         await w
     )"},
+    {"StreamMovesMuchWithoutACopy", R"(
+        tcp c s
+        begin w send_zc c *300000 waitall
+        recv s 300000 waitall
+        await w
+        send_zc c ''
+        send_zc c hello
+        shutdown c wr
+        recv s 10
+        send_zc c more
+        recv s 10
+    )"},
+    {"StreamMovesWithACopyOverUnix", R"(
+        unix c s
+        begin w send_zc c *300000 waitall
+        recv s 300000 waitall
+        await w
+        close s
+        send_zc c more
+    )"},
+    {"StreamSendsWithoutACopyIntoWhatIsClosed", R"(
+        tcp c s
+        close c
+        poll s rdhup
+        send_zc s one
+        poll s hup
+        send_zc s two
+        send_zc s three
+        recv s 10
+    )"},
+    {"StreamResetIsToldToSendWithoutACopy", R"(
+        tcp c s
+        send c unread
+        poll s in
+        close s
+        poll c hup
+        send_zc c more
+        send_zc c more
+        recv c 10
+    )"},
     {"StreamMovesMuchOverUnix", R"(
         unix c s
         begin w send c *300000 waitall

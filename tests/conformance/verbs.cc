@@ -153,6 +153,13 @@ void start_send(Player &player, Op &op, const Words &words)
                     flags_of(words, 3, kMessageFlags));
 }
 
+void start_send_zc(Player &player, Op &op, const Words &words)
+{
+    op.text = bytes_of(words.at(2));
+    coil_send_zc_start(&op.future, player.fd(words.at(1)), op.text.data(), op.text.size(),
+                       flags_of(words, 3, kMessageFlags));
+}
+
 void start_recv(Player &player, Op &op, const Words &words)
 {
     into(op, words.at(2));
@@ -342,7 +349,7 @@ const std::map<std::string, Start> kVerbs = {
     {"nop", start_nop},           {"sleep", start_sleep},     {"open", start_open},
     {"pread", start_pread},       {"pwrite", start_pwrite},   {"preadv", start_preadv},
     {"pwritev", start_pwritev},   {"fsync", start_fsync},     {"fdatasync", start_fsync},
-    {"statx", start_statx},       {"fstatx", start_statx},
+    {"statx", start_statx},       {"fstatx", start_statx},    {"send_zc", start_send_zc},
 };
 
 } // namespace

@@ -175,6 +175,8 @@ const Table &operations()
         {"coil_recvmsg", [](World &w) { return coil_recvmsg(w.pair[0], &w.message, 0); }},
         {"coil_sendmsg", [](World &w) { return coil_sendmsg(w.pair[0], &w.message, 0); }},
         {"coil_recv_all", [](World &w) { return coil_recv_all(w.pair[0], &w.byte, 1, 0); }},
+        {"coil_send_zc", [](World &w) { return coil_send_zc(w.pair[0], &w.byte, 1, 0); }},
+        {"coil_send_zc_all", [](World &w) { return coil_send_zc_all(w.pair[0], &w.byte, 1, 0); }},
         {"coil_send_all", [](World &w) { return coil_send_all(w.pair[0], &w.byte, 1, 0); }},
         {"coil_shutdown", [](World &w) { return coil_shutdown(w.pair[0], SHUT_WR); }},
         {"coil_tcp_listen",

@@ -141,13 +141,14 @@ TEST_F(KernelSetUp, RefusesAKernelBelowTheLadderAsOneWithoutIoUring)
 
 TEST_F(KernelSetUp, DoesWithoutWhatAnOlderKernelLacks)
 {
-    coil__kernel_lacks = {0, true, true, true, true};
+    coil__kernel_lacks = {0, true, true, true, true, true};
     KernelRing ring;
     expect_passes_nops(ring);
     EXPECT_EQ(ring.ring.enter_flags & IORING_ENTER_REGISTERED_RING, 0u);
     EXPECT_FALSE(ring.ring.has_abs_timer);
     EXPECT_FALSE(ring.ring.has_bind);
     EXPECT_FALSE(ring.ring.has_multishot_recv);
+    EXPECT_FALSE(ring.ring.has_send_zc);
 }
 
 /* The census finds a descriptor or a mapping that stays. */
@@ -260,6 +261,7 @@ TEST_F(KernelSetUp, FindsTheOpcodesThatTheKernelNames)
     io_uring_probe *probe = io_uring_get_probe_ring(&ring.ring.uring);
     ASSERT_NE(probe, nullptr);
     EXPECT_EQ(ring.ring.has_bind, io_uring_opcode_supported(probe, COIL__OP_BIND) != 0);
+    EXPECT_EQ(ring.ring.has_send_zc, io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0);
     io_uring_free_probe(probe);
 }
 

@@ -128,6 +128,7 @@ const Mover kMovers[] = {
          return coil_writev(fd, &piece, 1);
      }},
     {IORING_OP_SEND, false, [](int fd, char *byte) { return coil_send(fd, byte, 1, 0); }},
+    {IORING_OP_SEND_ZC, false, [](int fd, char *byte) { return coil_send_zc(fd, byte, 1, 0); }},
     {IORING_OP_SENDMSG, false,
      [](int fd, char *byte) {
          return with_message(
@@ -185,6 +186,9 @@ public:
         for (const Mover &mover : kMovers) {
             Pair pair;
             int left = 0;
+            Seen of_state = mover.reads ? of_reads : of_writes;
+            if (mover.opcode == IORING_OP_SEND_ZC) /* of the send with a copy that it becomes */
+                of_state.insert({-ENOMEM, -ENOBUFS});
             drive(
                 mover.opcode, subject,
                 [&] {
@@ -196,7 +200,7 @@ public:
                         left = 0;
                     return result;
                 },
-                mover.reads ? of_reads : of_writes);
+                of_state);
             calmly([&] { return pair.close(), 0; });
         }
     }

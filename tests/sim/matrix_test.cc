@@ -117,6 +117,24 @@ int told_of_all(int result, Moment moment)
     return means_cancelled(result) && moment == AFTER_A_PART ? kSucceeds : told(result, moment);
 }
 
+/* Where it can't be done without a copy, one is made; unless it is to end. */
+bool means_copying(int result)
+{
+    return result == -EOPNOTSUPP || result == -ENOMEM;
+}
+
+int told_of_send_zc(int result, Moment moment)
+{
+    if (!means_copying(result))
+        return told(result, moment);
+    return moment >= DURING_CANCEL ? -ECANCELED : kSucceeds;
+}
+
+int told_of_send_zc_all(int result, Moment moment)
+{
+    return means_copying(result) ? told_of_send_zc(result, moment) : told_of_all(result, moment);
+}
+
 int told_of_accept(int result, Moment moment)
 {
     bool is_stop = moment == DURING_SHUTDOWN && means_cancelled(result);
@@ -300,6 +318,10 @@ const Operation kOperations[] = {
      [](World &w) { return coil_recv(w.client, w.buffer, 4, 0); }},
     {"Send", IORING_OP_SEND, told, false,
      [](World &w) { return coil_send(w.client, w.buffer, 4, 0); }},
+    {"SendZc", IORING_OP_SEND_ZC, told_of_send_zc, false,
+     [](World &w) { return coil_send_zc(w.client, w.buffer, 4, 0); }},
+    {"SendZcAll", IORING_OP_SEND_ZC, told_of_send_zc_all, true,
+     [](World &w) { return coil_send_zc_all(w.client, w.buffer, 8, 0); }},
     {"Recvmsg", IORING_OP_RECVMSG, told, false,
      [](World &w) {
          return message_of(w, [](int fd, msghdr *m) { return ssize_t(coil_recvmsg(fd, m, 0)); });
