@@ -24,6 +24,9 @@ COIL_BEGIN_DECLS
 struct coil_scope;
 struct coil_xchan;
 
+/* private: a coroutine that another core has called */
+struct coil__callee;
+
 /* private: the core of a coil_run() */
 struct coil__core;
 
@@ -45,19 +48,26 @@ struct coil_timer {
     coil_time deadline;
 };
 
+/* private: a cancel on its way to where a call runs, and back; like any message between cores */
+struct coil_call_stop {
+    struct coil_call_stop *next;
+    void (*deliver)(struct coil_call_stop *stop);
+};
+
 /* private: a call on its way to another core, and back; begins like any message between cores */
 struct coil_call {
     struct coil_call *next;
     void (*deliver)(struct coil_call *call);
+    struct coil_call_stop stop;
     coil_fn *fn;
     void *arg;
     const char *site;
-    struct coil_scope *scope;
-    uint32_t step;
+    struct coil__callee *callee;
     int32_t result;
     uint16_t home, target;
     uint8_t queue;
-    bool cancelled, ended;
+    bool stopped;           /* the target's: it was cancelled before it ran */
+    bool stop_is_out, done; /* home's */
 };
 
 /* private: work on its way to another thread, and back; begins like any message between cores */

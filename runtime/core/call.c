@@ -2,127 +2,291 @@
 /*
  * A call: a coroutine on another core, and a future here for its result.
  *
- *     home core                          target core
- *     POSTED ----------- message ------> RUNNING --- fn returns ---> REPLYING -- message --> done
- *        |  cancel                          | cancel at home
- *        v                                  v
- *     REVOKED --- seen when it arrives   CANCELLING -- message --> CANCELLED -- fn returns --> ...
+ *     home core                                       target core
+ *     coil_call() -------- note or message ---------> fn runs, at once if nobody else is ready
+ *     the future is done <-------- reply ------------ fn has returned
  *
- * The one message is in at most one mailbox at a time: a cancel travels only once the call itself
- * has arrived, and the reply waits for a cancel that is under way.
+ *     cancel ------------- stop --------------------> fn is cancelled, or never runs
+ *     the future may be done <---- the stop comes back
+ *
+ * Call and reply come as notes wherever they can: then the target never touches the future, whose
+ * memory is home's, unless fn has to wait. Where they can't, because the mailbox is not empty or
+ * others are about to post as well, the call is a message and brings its reply. A stop is a message
+ * of its own; it arrives after its call, and comes back in any case. The future is done when both
+ * have: so the target never finds it gone.
  */
 #include "core/core.h"
+
+#include "base/relax.h"
 
 #include <assert.h>
 #include <errno.h>
 
-enum step { POSTED, REVOKED, RUNNING, CANCELLING, CANCELLED, REPLYING };
+static_assert(offsetof(struct coil_call, deliver) == offsetof(struct coil__message, deliver) &&
+                  sizeof(struct coil_call_stop) == sizeof(struct coil__message),
+              "a call begins like a message, and its stop is one");
 
-static_assert(sizeof(struct coil__message) == offsetof(struct coil_call, fn),
-              "a call begins like a message");
+/* The coroutine that runs a call, on its own stack. */
+struct coil__callee {
+    struct coil_call *call;
+    struct coil_task *task;
+    unsigned home;
+    bool known;              /* call->callee says where this is */
+    bool stopped;            /* `scope` is open, and cancelled */
+    bool over;               /* fn has returned: a stop comes too late */
+    struct coil_scope scope; /* around all that fn does, once a stop has come */
+};
 
-/* The call as a message, which it begins like. */
+/* Looks at the mailbox for a reply, before the caller gives way: a microsecond or less. */
+enum { LOOKS = 32 };
+
 static void post(unsigned core, struct coil_call *call, void (*deliver)(struct coil_call *))
 {
     call->deliver = deliver;
     coil__core_post(coil__core_here->run->cores[core], (struct coil__message *)(void *)call);
 }
 
-/* At home: the coroutine has ended, and nobody else knows the call any more. */
-static void reply_arrives(struct coil_call *call)
+static void post_stop(unsigned core, struct coil_call *call,
+                      void (*deliver)(struct coil_call_stop *))
 {
-    coil__future_complete(coil__container_of(call, struct coil_future, call), call->result);
+    call->stop.deliver = deliver;
+    coil__core_post(coil__core_here->run->cores[core], (struct coil__message *)(void *)&call->stop);
 }
 
-/* At the target: sends the result home, unless a cancel is still on its way here. */
-static void finish(struct coil_call *call, int result)
+/* At home: the coroutine has ended, and unless a stop is out, nobody else knows the call. */
+static void end(struct coil_call *call, int result)
 {
     call->result = result;
-    call->scope = NULL;
-    call->ended = true;
-    if (coil__step_try(&call->step, RUNNING, REPLYING) ||
-        coil__step_try(&call->step, CANCELLED, REPLYING) ||
-        coil__step_try(&call->step, REVOKED, REPLYING))
-        post(call->home, call, reply_arrives);
+    call->done = true;
+    if (!call->stop_is_out)
+        coil__future_complete(coil__container_of(call, struct coil_future, call), result);
 }
 
-/* At the target: stops the coroutine, or if it has ended meanwhile, lets the reply go. */
-static void cancel_arrives(struct coil_call *call)
+static void reply_arrives(struct coil_call *call)
 {
-    bool moved = coil__step_try(&call->step, CANCELLING, CANCELLED);
-    coil__assert(moved);
-    call->cancelled = true;
-    if (call->ended)
-        finish(call, call->result);
-    else if (call->scope != NULL)
-        coil__scope_cancel(call->scope, COIL__CAUSE_ENCLOSING);
+    end(call, call->result);
 }
 
-/* What the coroutine runs: fn in a scope of its own, which a cancel can reach. */
+static void reply_note_arrives(const struct coil__note *note)
+{
+    end(note->about, note->result);
+}
+
+static void stop_returns(struct coil_call_stop *stop)
+{
+    struct coil_call *call = coil__container_of(stop, struct coil_call, stop);
+    call->stop_is_out = false;
+    if (call->done)
+        end(call, call->result);
+}
+
+/* At the target: sends the result home. */
+static void reply(struct coil_call *call, unsigned home, int result)
+{
+    struct coil__core *here = coil__core_here;
+    struct coil__note *note = coil__core_claim_note(here, here->run->cores[home]);
+    if (note != NULL) {
+        note->about = call;
+        note->result = result;
+        coil__mpsc_leave(note, reply_note_arrives);
+        return;
+    }
+    call->result = result;
+    post(home, call, reply_arrives);
+    coil__core_hand_over();
+}
+
+/* In the coroutine. */
+static int run_fn(struct coil__callee *callee, coil_fn *fn, void *arg)
+{
+    callee->task = coil__self();
+    callee->stopped = false;
+    callee->over = false;
+    int result = fn(arg);
+    struct coil_task *task = coil__self(); /* a child of fork() ends here */
+    coil__require(task->scope == (callee->stopped ? &callee->scope : task->home),
+                  "a coroutine returned with a scope open");
+    /* What fn brought about counts, also when it was cancelled: it may be a descriptor. */
+    if (callee->stopped)
+        coil_scope_drop(&callee->scope);
+    callee->over = true;
+    coil__locals_end(task); /* who waits for the call finds them gone */
+    return result;
+}
+
+/* What a coroutine runs that begins later, and may be stopped before. */
 static int run_call(void *arg)
 {
     struct coil_call *call = arg;
-    struct coil_scope scope;
-    coil__scope_open(&scope, coil__self(), COIL_FOREVER);
-    call->scope = &scope;
-    if (call->cancelled) /* it overtook the coroutine's start */
-        coil__scope_cancel(&scope, COIL__CAUSE_ENCLOSING);
-    int result = call->fn(call->arg);
-    coil__require(coil__self()->scope == &scope, "a coroutine returned with a scope open");
-    /* What fn brought about counts, also when it was cancelled: it may be a descriptor. */
-    coil_scope_drop(&scope);
-    coil__locals_end(coil__self()); /* who waits for the call finds them gone */
-    finish(call, result);
-    coil__core_hand_over();
+    unsigned home = call->home;
+    int result = -ECANCELED;
+    if (!call->stopped) {
+        struct coil__callee callee;
+        call->callee = &callee;
+        result = run_fn(&callee, call->fn, call->arg);
+        call->callee = NULL;
+    }
+    reply(call, home, result);
     return 0; /* The result is the caller's affair: no failure of this core. */
 }
 
 static void call_arrives(struct coil_call *call)
 {
-    int err = -ECANCELED;
-    if (coil__step_try(&call->step, POSTED, RUNNING))
-        err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, call->site, call->queue);
+    int err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, call->site, call->queue);
     if (err < 0)
-        finish(call, err);
+        reply(call, call->home, err);
+}
+
+/* A coroutine that begins at once. `callee` is where it is, until it has ended; the loop sees it
+ * there only if it has to wait. */
+struct beginning {
+    const struct coil__note *note;
+    struct coil__callee *callee;
+};
+
+static int run_note(void *arg)
+{
+    struct beginning *beginning = arg;
+    const struct coil__note *note = beginning->note;
+    struct coil__callee callee;
+    callee.call = note->about;
+    callee.home = note->from;
+    callee.known = false;
+    beginning->callee = &callee;
+    int result = run_fn(&callee, note->fn, note->arg);
+    if (callee.known)
+        callee.call->callee = NULL;
+    else
+        beginning->callee = NULL;
+    reply(callee.call, callee.home, result);
+    return 0;
+}
+
+/* From now on a stop finds it. */
+static void make_known(struct coil__callee *callee)
+{
+    callee->known = true;
+    callee->call->callee = callee;
+}
+
+static void call_note_arrives(const struct coil__note *note)
+{
+    struct coil__core *here = coil__core_here;
+    struct coil_call *call = note->about;
+    /* What came since may be its stop. */
+    if (!coil__sched_may_run_now(&here->sched, note->queue) ||
+        coil__mailbox_has_mail(&here->mailbox)) {
+        call->fn = note->fn;
+        call->arg = note->arg;
+        call->site = note->site;
+        call->home = note->from;
+        call->queue = note->queue;
+        call_arrives(call);
+        return;
+    }
+    struct beginning beginning = {.note = note};
+    unsigned home = note->from;
+    int err = coil__scope_run_now(&here->root, run_note, &beginning, note->site, note->queue);
+    if (__builtin_expect(err < 0, 0))
+        reply(call, home, err);
+    else if (beginning.callee != NULL)
+        make_known(beginning.callee);
+}
+
+/* At the target, where the call has arrived before. It may have ended. */
+static void stop_arrives(struct coil_call_stop *stop)
+{
+    struct coil_call *call = coil__container_of(stop, struct coil_call, stop);
+    struct coil__callee *callee = call->callee;
+    call->stopped = true;
+    if (callee != NULL && !callee->over) {
+        callee->stopped = true;
+        coil__scope_surround(&callee->scope, callee->task);
+        coil__scope_cancel(&callee->scope, COIL__CAUSE_ENCLOSING);
+    }
+    post_stop(call->home, call, stop_returns);
 }
 
 static void call_cancel(struct coil_future *future)
 {
     struct coil_call *call = &future->call;
-    if (coil__step_try(&call->step, POSTED, REVOKED))
-        return;
-    if (coil__step_try(&call->step, RUNNING, CANCELLING))
-        post(call->target, call, cancel_arrives);
+    call->stop_is_out = true;
+    post_stop(call->target, call, stop_arrives);
 }
 
 static const struct coil_future_kind call_kind = {.name = "call", .cancel = call_cancel};
 
-void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, void *arg,
-                      const char *site)
+static inline __attribute__((always_inline)) void start(struct coil_future *future, unsigned core,
+                                                        coil_fn *fn, void *arg, const char *site)
 {
     if (!coil__future_begin(future, &call_kind))
         return;
-    if (core >= coil_core_count()) {
+    struct coil__core *here = coil__core_here;
+    if (core >= here->run->options->core_count) {
         coil__future_complete(future, -EINVAL);
         return;
     }
-    future->call = (struct coil_call){
-        .fn = fn,
-        .arg = arg,
-        .site = site,
-        .step = POSTED,
-        .home = (uint16_t)coil_core_self(),
-        .target = (uint16_t)core,
-        .queue = coil__self()->queue,
-    };
-    post(core, &future->call, call_arrives);
+    struct coil_call *call = &future->call;
+    call->callee = NULL;
+    call->home = (uint16_t)here->id;
+    call->target = (uint16_t)core;
+    call->stopped = false;
+    call->stop_is_out = false;
+    call->done = false;
+    struct coil__note *note = coil__core_claim_note(here, here->run->cores[core]);
+    if (note != NULL) {
+        note->about = call;
+        note->fn = fn;
+        note->arg = arg;
+        note->site = site;
+        note->from = (uint16_t)here->id;
+        note->queue = future->owner->queue;
+        coil__mpsc_leave(note, call_note_arrives);
+        return;
+    }
+    call->fn = fn;
+    call->arg = arg;
+    call->site = site;
+    call->queue = future->owner->queue;
+    post(core, call, call_arrives);
+}
+
+void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, void *arg,
+                      const char *site)
+{
+    start(future, core, fn, arg, site);
+}
+
+/* Waits for the reply without giving way, while nobody else wants this core. Whatever comes but the
+ * reply ends that, and so does time; the wait then is as every other. */
+static void look_out(struct coil__core *here, const struct coil_call *call)
+{
+    struct coil__mpsc *mail = &here->mailbox.messages;
+    if (!coil__core_may_look_out(here))
+        return;
+    coil__mpsc_give_back(mail);
+    for (unsigned i = 0; i < LOOKS && !coil__core_hears_ring(here); i++) {
+        if (coil__mpsc_empty(mail)) {
+            coil__relax();
+            continue;
+        }
+        const struct coil__note *note = coil__mpsc_note(mail);
+        if (note == NULL || note->about != call)
+            return;
+        here->sched.budget--; /* as if it had run again */
+        coil__spin_hit_mail(&here->spin);
+        coil__mpsc_deliver(mail);
+        return;
+    }
 }
 
 int coil__call(unsigned core, coil_fn *fn, void *arg, const char *site)
 {
     struct coil_future future;
-    coil__call_start(&future, core, fn, arg, site);
+    start(&future, core, fn, arg, site);
     coil__core_hand_over();
+    if (future.state == COIL__FUTURE_IN_FLIGHT)
+        look_out(coil__core_here, &future.call);
     return (int)coil__await(&future);
 }
 

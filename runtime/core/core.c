@@ -178,7 +178,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
     coil_time now;
     do { /* ends with the span */
         for (unsigned i = 0; i < LOOKS; i++) {
-            if (coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring))
+            if (coil__core_hears_ring(core))
                 break;
             if (coil__mailbox_has_mail(&core->mailbox)) {
                 coil__spin_hit_mail(&core->spin);

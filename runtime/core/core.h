@@ -127,6 +127,32 @@ static inline void coil__core_post(struct coil__core *core, struct coil__message
         coil__core_send_outbox(here);
 }
 
+/* Room for a message by value, which arrives before all that is posted afterwards, and as soon as
+ * the caller has left it there: coil__mpsc_leave(). NULL: it has to be posted, since the mailbox is
+ * not empty, or else would overtake what was posted before, or leave others behind who are about to
+ * post too. */
+static inline struct coil__note *coil__core_claim_note(const struct coil__core *here,
+                                                       struct coil__core *core)
+{
+    if (core == here || here->outbox.to == core || coil__sched_has_ready(&here->sched))
+        return NULL;
+    return coil__mpsc_claim(&core->mailbox.messages);
+}
+
+/* Whether a coroutine may look out for something in place of the loop, which has nothing to do: for
+ * a microsecond or less, and as long as the loop would go on looking out, too. */
+static inline bool coil__core_may_look_out(const struct coil__core *core)
+{
+    return core->ring.flags_tell && core->sched.budget > 0 && coil__spin_is_on(&core->spin) &&
+           core->outbox.to == NULL && core->mailbox.open == NULL &&
+           !coil__sched_has_ready(&core->sched) && coil__ring_unsubmitted(&core->ring) == 0;
+}
+
+static inline bool coil__core_hears_ring(const struct coil__core *core)
+{
+    return coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring);
+}
+
 /* Lets what was posted go before the end of the turn, by a coroutine that is about to wait or end;
  * unless others are ready, who may post too. */
 void coil__core_hand_over(void);

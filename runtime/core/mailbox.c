@@ -9,6 +9,7 @@
 #include <string.h>
 
 static_assert(sizeof(struct coil__parcel) == 128, "a parcel takes two cache lines");
+static_assert(offsetof(struct coil__mailbox, messages.read) == 64, "a note comes in one line");
 
 /* What a parcel would do, which is opened instead: by this it is known. */
 static void parcel_arrives(struct coil__message *message)
@@ -106,6 +107,15 @@ static unsigned unpack(struct coil__mailbox *mailbox, unsigned budget)
     return budget;
 }
 
+/* Delivers a note; false when there is none. */
+static bool deliver_note(struct coil__mailbox *mailbox)
+{
+    if (coil__mpsc_note(&mailbox->messages) == NULL)
+        return false;
+    coil__mpsc_deliver(&mailbox->messages);
+    return true;
+}
+
 void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
     unsigned budget = COIL__MAIL_BUDGET;
@@ -115,15 +125,18 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             continue;
         }
         struct coil__message *message = (struct coil__message *)coil__mpsc_pop(&mailbox->messages);
-        if (message == NULL)
-            return;
-        if (message->deliver == parcel_arrives) {
+        if (message == NULL) {
+            if (!deliver_note(mailbox))
+                break;
+            budget--;
+        } else if (message->deliver == parcel_arrives) {
             open_parcel(mailbox, (struct coil__parcel *)(void *)message);
         } else {
             message->deliver(message);
             budget--;
         }
     }
+    coil__mpsc_give_back(&mailbox->messages);
 }
 
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox)

@@ -33,7 +33,7 @@ struct coil__parcel {
     struct coil__message *contents[COIL__PARCEL_MAX];
 } __attribute__((aligned(64)));
 
-/* Of cache lines of its own, of which other cores write the first. */
+/* Of cache lines of its own, of which other cores write the first, which has room for a note. */
 struct coil__mailbox {
     struct coil__mpsc messages __attribute__((aligned(64))); /* marked: the receiver sleeps */
     struct coil__parcel *open;                               /* it is being unpacked; NULL: none */

@@ -61,6 +61,12 @@ static inline int64_t coil__spin_span(struct coil__spin *spin)
     return COIL__SPIN_NS;
 }
 
+/* Whether the next wait is likely to look out. */
+static inline bool coil__spin_is_on(const struct coil__spin *spin)
+{
+    return spin->fixed_ns > 0 || spin->score > 0;
+}
+
 static inline void coil__spin_rest(struct coil__spin *spin)
 {
     spin->score = 0;

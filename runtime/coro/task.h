@@ -267,13 +267,10 @@ static inline void coil__stacks_put(struct coil__stacks *stacks, struct coil_tas
     stacks->used_count--;
 }
 
-/*
- * Takes a stack for main(task), to run from the next turn of that work queue on; `copy_size` as
- * above. The caller has yet to set what `main` wants to find. NULL when there is no memory for a
- * stack.
- */
-static inline struct coil_task *coil__task_start(struct coil__sched *sched, unsigned queue,
-                                                 void (*main)(struct coil_task *), size_t copy_size)
+/* Takes a stack for main(task), which is to run in that work queue; `copy_size` as above. NULL when
+ * there is no memory for a stack. */
+static inline struct coil_task *coil__task_make(struct coil__sched *sched, unsigned queue,
+                                                void (*main)(struct coil_task *), size_t copy_size)
 {
     struct coil_task *task = coil__stacks_get(&sched->stacks);
     if (task == NULL)
@@ -287,8 +284,34 @@ static inline struct coil_task *coil__task_start(struct coil__sched *sched, unsi
     task->queue = (uint8_t)queue;
     task->main = main;
     sched->task_count++;
-    coil__task_ready(sched, task);
     return task;
+}
+
+/* As above, and lets it run from the next turn on. The caller has yet to set what `main` wants to
+ * find. */
+static inline struct coil_task *coil__task_start(struct coil__sched *sched, unsigned queue,
+                                                 void (*main)(struct coil_task *), size_t copy_size)
+{
+    struct coil_task *task = coil__task_make(sched, queue, main, copy_size);
+    if (task != NULL)
+        coil__task_ready(sched, task);
+    return task;
+}
+
+/* Whether the loop may let a coroutine of that work queue run at once. Nobody is overtaken then. */
+static inline bool coil__sched_may_run_now(const struct coil__sched *sched, unsigned queue)
+{
+    return sched->queue == queue && sched->budget > 0 && !coil__sched_has_ready(sched) &&
+           !coil__queues_many(&sched->queues);
+}
+
+/* Lets a new one run at once, by the loop, which goes on when nobody is ready any more or the
+ * budget is spent. */
+static inline void coil__task_run_now(struct coil__sched *sched, struct coil_task *task)
+{
+    sched->budget--;
+    task->state = COIL__TASK_RUNNING;
+    coil__switch(sched, &sched->loop, task);
 }
 
 #endif

@@ -35,20 +35,26 @@ static void disarm(struct coil_scope *scope)
     coil__timers_disarm(coil__timers_here, &scope->timer);
 }
 
-/* Opens it with everything but a deadline. */
-static inline void begin(struct coil_scope *scope, struct coil_task *owner)
+/* Opens it within `parent`, which is cancelled or not, with everything but a deadline. */
+static inline void begin_in(struct coil_scope *scope, struct coil_task *owner,
+                            struct coil_scope *parent, bool cancelled)
 {
-    scope->parent = owner->scope;
+    scope->parent = parent;
     scope->owner = owner;
     coil__list_init(&scope->children);
     scope->child_count = 0;
     scope->error = 0;
     scope->phase = COIL__SCOPE_OPEN;
-    scope->cause = owner->cancelled ? COIL__CAUSE_ENCLOSING : COIL__CAUSE_NONE;
+    scope->cause = cancelled ? COIL__CAUSE_ENCLOSING : COIL__CAUSE_NONE;
     scope->shielded = false;
     scope->armed = false;
     scope->felt = false;
     scope->lent = NULL;
+}
+
+static inline void begin(struct coil_scope *scope, struct coil_task *owner)
+{
+    begin_in(scope, owner, owner->scope, owner->cancelled);
     owner->scope = scope;
 }
 
@@ -56,6 +62,16 @@ void coil__scope_open(struct coil_scope *scope, struct coil_task *owner, coil_ti
 {
     begin(scope, owner);
     arm(scope, deadline);
+}
+
+void coil__scope_surround(struct coil_scope *scope, struct coil_task *task)
+{
+    struct coil_scope **outermost = &task->scope;
+    while (*outermost != task->home) /* ends: all it has open lies within */
+        outermost = &(*outermost)->parent;
+    begin_in(scope, task, task->home, task->home->cause != COIL__CAUSE_NONE);
+    scope->timer.deadline = COIL_FOREVER;
+    *outermost = scope;
 }
 
 /* The rest of coil_scope_open(): with a deadline, or on a stack that may be a generator's. */
@@ -272,7 +288,7 @@ static void child_main(struct coil_task *task)
 /* Inlined always, so that who copies nothing does not ask. */
 static inline __attribute__((always_inline)) int spawn(struct coil_scope *scope, coil_fn *fn,
                                                        const void *arg, size_t copy_size,
-                                                       const char *site, unsigned queue)
+                                                       const char *site, unsigned queue, bool now)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_spawn: the scope is not open");
     coil__require(copy_size <= COPY_MAX, "coil_spawn_copy: more than 1 KiB to copy");
@@ -280,7 +296,7 @@ static inline __attribute__((always_inline)) int spawn(struct coil_scope *scope,
         return -ECANCELED;
     struct coil__sched *sched = coil__sched;
     size_t room = (copy_size + COPY_ALIGN - 1) & ~(size_t)(COPY_ALIGN - 1);
-    struct coil_task *task = coil__task_start(sched, queue, child_main, room);
+    struct coil_task *task = coil__task_make(sched, queue, child_main, room);
     if (task == NULL)
         return -ENOMEM;
     task->fn = fn;
@@ -294,24 +310,34 @@ static inline __attribute__((always_inline)) int spawn(struct coil_scope *scope,
     coil__locals_inherit(sched->current, task);
     coil__list_append(&scope->children, &task->sibling);
     scope->child_count++;
+    if (now)
+        coil__task_run_now(sched, task);
+    else
+        coil__task_ready(sched, task);
     return 0;
 }
 
 int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
                          unsigned queue)
 {
-    return spawn(scope, fn, arg, 0, site, queue);
+    return spawn(scope, fn, arg, 0, site, queue, false);
+}
+
+int coil__scope_run_now(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
+                        unsigned queue)
+{
+    return spawn(scope, fn, arg, 0, site, queue, true);
 }
 
 int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t copy_size,
                       const char *site)
 {
-    return spawn(scope, fn, arg, copy_size, site, coil__sched->current->queue);
+    return spawn(scope, fn, arg, copy_size, site, coil__sched->current->queue, false);
 }
 
 int coil__spawn(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site)
 {
-    return spawn(scope, fn, arg, 0, site, coil__sched->current->queue);
+    return spawn(scope, fn, arg, 0, site, coil__sched->current->queue, false);
 }
 
 int coil__spawn_copy(struct coil_scope *scope, coil_fn *fn, const void *arg, size_t arg_size,

@@ -48,4 +48,12 @@ int coil__scope_spawn(struct coil_scope *scope, coil_fn *fn, const void *arg, si
 int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
                          unsigned queue);
 
+/* As above; it has run when this returns, until it first had to wait or has ended. By the loop, if
+ * coil__sched_may_run_now(). */
+int coil__scope_run_now(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
+                        unsigned queue);
+
+/* Opens `scope` around all that `task` has opened, as if that had been the first thing it did. */
+void coil__scope_surround(struct coil_scope *scope, struct coil_task *task);
+
 #endif

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <memory>
 #include <random>
+#include <string>
 #include <sys/resource.h>
 #include <vector>
 
@@ -20,6 +21,16 @@ constexpr int64_t kSoon = 2 * COIL_MSEC;
 int self()
 {
     return int(coil_core_self());
+}
+
+/* Cores that never sleep, and those that always do, get a call in another way. */
+constexpr int64_t kSpins[] = {COIL_SPIN_OFF, 20 * COIL_MSEC};
+
+coil_options two_cores(int64_t spin_ns)
+{
+    coil_options options = cores(2);
+    options.spin_ns = spin_ns;
+    return options;
 }
 
 TEST(Call, RunsOnTheOtherCoreAndReturnsItsResult)
@@ -133,6 +144,98 @@ TEST(Call, AllCoresCallEachOtherAtOnce)
         cores(4));
 }
 
+/* A message that counts where it is delivered. */
+struct Counted {
+    coil_message message = {nullptr, deliver}; /* first, so that one is found by the other */
+    int *count = nullptr;
+    static void deliver(coil_message *message) { (*reinterpret_cast<Counted *>(message)->count)++; }
+};
+
+/* Posts up to `most` messages to `core`. Returns how many. */
+int post_some(unsigned core, std::array<Counted, 4> &messages, int *count, std::mt19937 &random)
+{
+    size_t some = random() % (messages.size() + 1);
+    for (size_t i = 0; i < some; i++) {
+        messages[i].count = count;
+        EXPECT_EQ(0, coil_post_core(core, &messages[i].message));
+    }
+    return int(some);
+}
+
+/* A call and its reply travel by value where they can; the messages beside do not. */
+TEST(Call, ComesAfterWhatWasPostedBeforeAndItsReplyToo)
+{
+    const int rounds = kSanitized ? 300 : 1500;
+    for (int64_t spin_ns : kSpins) {
+        run(
+            [&] {
+                std::mt19937 here(5), there(6);
+                std::array<Counted, 4> out, back;
+                int posted_out = 0, posted_back = 0, arrived_out = 0, arrived_back = 0;
+                for (int round = 0; round < rounds; round++) {
+                    posted_out += post_some(1, out, &arrived_out, here);
+                    EXPECT_EQ(5, call(1, [&] {
+                                  EXPECT_EQ(posted_out, arrived_out);
+                                  int result = there() % 8 == 0 ? coil_yield() : 0;
+                                  posted_back += post_some(0, back, &arrived_back, there);
+                                  return result + 5;
+                              }));
+                    EXPECT_EQ(posted_back, arrived_back);
+                }
+                return 0;
+            },
+            two_cores(spin_ns));
+    }
+}
+
+/* Nobody gives way who waits for a reply that comes at once; but now and then he does. */
+TEST(Call, InALoopLetsTimersFireAndOthersRun)
+{
+    run(
+        [] {
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            bool slept = false;
+            children.start(scope, [&] {
+                EXPECT_EQ(0, coil_sleep(kSoon));
+                EXPECT_EQ(0, coil_nop());
+                slept = true;
+                return 0;
+            });
+            while (!slept)
+                EXPECT_EQ(1, call(1, self));
+            return coil_scope_close(&scope, 0);
+        },
+        two_cores(20 * COIL_MSEC));
+}
+
+/* Who is called runs at once if nobody else is ready, and is a coroutine like every other. */
+TEST(Call, RunsInACoroutineOfItsOwn)
+{
+    for (int64_t spin_ns : kSpins) {
+        run(
+            [] {
+                static coil_local key = {};
+                std::string names;
+                for (int i = 0; i < 3; i++) {
+                    EXPECT_EQ(0, call(1, [&] {
+                                  names += coil_task_name();
+                                  EXPECT_EQ(nullptr, coil_local_get(&key));
+                                  coil_local_set(&key, &names);
+                                  coil_task_rename("renamed");
+                                  EXPECT_EQ(0, coil_nop());
+                                  EXPECT_EQ(&names, coil_local_get(&key));
+                                  EXPECT_STREQ("renamed", coil_task_name());
+                                  return 0;
+                              }));
+                }
+                EXPECT_EQ(std::string::npos, names.find("renamed"));
+                return 0;
+            },
+            two_cores(spin_ns));
+    }
+}
+
 /* The core has nothing else to do, and no timer that would wake it. */
 TEST(Call, WakesACoreThatSleeps)
 {
@@ -170,21 +273,80 @@ int call_and_cancel(unsigned core, const std::atomic<int> &started, int enough, 
 
 TEST(Call, IsCancelledWithTheScopeOfTheCaller)
 {
-    run(
-        [] {
-            for (unsigned core : {0u, 1u}) {
+    for (int64_t spin_ns : kSpins) {
+        run(
+            [] {
+                for (unsigned core : {0u, 1u}) {
+                    std::atomic<int> started{0};
+                    int there = 0, again = 0;
+                    EXPECT_EQ(-ECANCELED, call_and_cancel(core, started, 1, [&] {
+                        started++;
+                        there = wait_for_ever();
+                        COIL_SCOPE(scope, COIL_FOREVER);
+                        EXPECT_EQ(-ECANCELED, coil_scope_close(&scope, coil_nop()));
+                        return again = coil_nop();
+                    }));
+                    EXPECT_EQ(-ECANCELED, there);
+                    EXPECT_EQ(-ECANCELED, again) << "until the end";
+                    EXPECT_EQ(7, call(core, [] { return 7; })) << "the core itself goes on";
+                }
+                return 0;
+            },
+            two_cores(spin_ns));
+    }
+}
+
+std::atomic<int> leaving;
+std::atomic<bool> told;
+
+/* The function has returned, but its coroutine has not ended. */
+TEST(Call, ThatIsCancelledTooLateKeepsItsResult)
+{
+    static coil_local slow = {};
+    slow.destroy = [](void *) {
+        leaving = 1;
+        wait_until([] { return told.load(); });
+        EXPECT_EQ(0, coil_sleep(kSoon)); /* in which the cancel arrives, and stops nothing */
+    };
+    for (int64_t spin_ns : kSpins) {
+        leaving = 0;
+        told = false;
+        run(
+            [] {
+                Body body = [] {
+                    coil_local_set(&slow, &leaving);
+                    return 6;
+                };
+                COIL_FUTURE(called);
+                coil_call_start(&called, 1, call_body, &body);
+                wait_until([] { return leaving == 1; });
+                coil_future_cancel(&called);
+                told = true;
+                EXPECT_EQ(6, coil_await(&called));
+                return 0;
+            },
+            two_cores(spin_ns));
+    }
+}
+
+TEST(Call, CancelReachesWhoIsInScopesOfItsOwn)
+{
+    for (int64_t spin_ns : kSpins) {
+        run(
+            [] {
                 std::atomic<int> started{0};
-                int there = 0;
-                EXPECT_EQ(-ECANCELED, call_and_cancel(core, started, 1, [&] {
+                EXPECT_EQ(-ECANCELED, call_and_cancel(1, started, 1, [&] {
+                    COIL_SCOPE(outer, COIL_FOREVER);
+                    COIL_SCOPE(inner, coil_after(COIL_SEC * 1000));
                     started++;
-                    return there = wait_for_ever();
+                    int result = coil_scope_close(&inner, wait_for_ever());
+                    EXPECT_TRUE(coil_scope_cancelled(&outer));
+                    return coil_scope_close(&outer, result);
                 }));
-                EXPECT_EQ(-ECANCELED, there);
-                EXPECT_EQ(7, call(core, [] { return 7; })) << "the core itself goes on";
-            }
-            return 0;
-        },
-        cores(2));
+                return 0;
+            },
+            two_cores(spin_ns));
+    }
 }
 
 TEST(Call, ThatIsCancelledWaitsForTheCoroutineAndTakesItsResult)
