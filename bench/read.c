@@ -4,9 +4,9 @@
  *
  * From the device (O_DIRECT) with N in flight, and from the page cache. Beside: a liburing loop
  * that queues the next read as it takes a completion and enters once for all; the same with
- * registered file and buffers, which coil does not offer; fio with its io_uring engine, submitting
- * and taking in batches; and for the page cache pread(2). The device decides most of the former:
- * there the CPU time of a read is what tells the subjects apart.
+ * registered file and buffers, of which coil has the latter; fio with its io_uring engine,
+ * submitting and taking in batches; and for the page cache pread(2). The device decides most of the
+ * former: there the CPU time of a read is what tells the subjects apart.
  */
 #include "bare/ring.h"
 #include "harness/clock.h"
@@ -115,19 +115,29 @@ static int read_on(void *arg)
     return 0;
 }
 
-static int coil_main(void *arg)
+static int read_at_once(struct reads *reads, char *memory)
 {
-    struct reads *reads = arg;
     struct reader readers[IN_FLIGHT_MAX];
     COIL_SCOPE(scope, COIL_FOREVER);
     int result = 0;
     for (unsigned i = 0; i < reads->point.in_flight && result == 0; i++) {
-        readers[i] = (struct reader){reads, buffers[i]};
+        readers[i] = (struct reader){reads, memory + (size_t)i * READ_SIZE};
         result = coil_spawn(&scope, read_on, &readers[i]);
     }
     begin(reads);
     result = coil_scope_close(&scope, result);
     end(reads);
+    return result;
+}
+
+static int coil_main(void *arg)
+{
+    struct coil_memory memory;
+    int result = coil_memory_open(&memory, sizeof(buffers));
+    if (result < 0)
+        return result;
+    result = read_at_once(arg, memory.at);
+    coil_memory_close(&memory);
     return result;
 }
 

@@ -11,6 +11,7 @@
 #include <coil/gen.h>
 #include <coil/listener.h>
 #include <coil/local.h>
+#include <coil/memory.h>
 #include <coil/net.h>
 #include <coil/offload.h>
 #include <coil/port.h>

@@ -18,7 +18,8 @@ struct statx;
 COIL_SUSPENDS int coil_open(const char *path, int flags, mode_t mode);
 void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode);
 
-/* Reads or writes at `offset`. IORING_OP_READ, WRITE, READV, WRITEV. */
+/* Reads or writes at `offset`. IORING_OP_READ, WRITE, READV, WRITEV; and READ_FIXED, WRITE_FIXED
+ * for a `buf` in memory that the kernel knows (coil/memory.h). */
 COIL_SUSPENDS ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset);
 COIL_SUSPENDS ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset);
 COIL_SUSPENDS ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset);

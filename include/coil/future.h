@@ -115,8 +115,11 @@ struct coil_crossing {
 struct coil_entry {
     struct coil_link cancelling; /* those in flight that were asked to stop */
     struct coil_link accepting;  /* those in flight that take connections */
-    /* what may have to be asked again: a poll, or a send that could not do without a copy */
-    int32_t fd;
+    union {
+        uint32_t memory; /* what a transfer goes to or comes from, by its number */
+        /* of what may have to be asked again: a poll, or a send that could not do without a copy */
+        int32_t fd;
+    };
     uint32_t closes; /* of the number, when it began */
     uint32_t told;   /* the events that end a poll */
     int32_t seen;    /* those that did, while it is being stopped */

@@ -282,6 +282,7 @@ void coil__core_loop(struct coil__core *core)
     coil__stall_leave(core);
     coil__assert(core->ring.in_flight == 0);
     coil__require(core->outside == 0, "coil_run: a coroutine ended and left its port open");
+    coil__require(core->ring.memory_end == 0, "coil_run: a coil_memory was left open");
 }
 
 void coil__core_deliver_rest(struct coil__core *core)

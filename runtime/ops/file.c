@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on files. */
 #include "ops/op.h"
+#include "ring/fixed.h"
 
 #include <coil/file.h>
 #include <fcntl.h>
@@ -9,6 +10,13 @@ static const struct coil_future_kind open_kind = {
     .name = "open", .cancel = coil__op_cancel, .discard = coil__op_discard_fd, .by_path = true};
 static const struct coil_future_kind pread_kind = {.name = "pread", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwrite_kind = {.name = "pwrite", .cancel = coil__op_cancel};
+
+/* The same, to or from memory that the ring knows. */
+static const struct coil_future_kind pread_memory_kind = {
+    .name = "pread", .cancel = coil__op_cancel, .event = coil__fixed_event};
+static const struct coil_future_kind pwrite_memory_kind = {
+    .name = "pwrite", .cancel = coil__op_cancel, .event = coil__fixed_event};
+
 static const struct coil_future_kind preadv_kind = {.name = "preadv", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwritev_kind = {.name = "pwritev", .cancel = coil__op_cancel};
 static const struct coil_future_kind fsync_kind = {.name = "fsync", .cancel = coil__op_cancel};
@@ -37,7 +45,7 @@ void coil_pread_start(struct coil_future *future, int fd, void *buf, size_t len,
     if (sqe == NULL)
         return;
     io_uring_prep_read(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
-    coil__op_fire(sqe, future);
+    coil__op_fire_transfer(sqe, future, &pread_memory_kind, IORING_OP_READ_FIXED);
 }
 
 ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset)
@@ -54,7 +62,7 @@ void coil_pwrite_start(struct coil_future *future, int fd, const void *buf, size
     if (sqe == NULL)
         return;
     io_uring_prep_write(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
-    coil__op_fire(sqe, future);
+    coil__op_fire_transfer(sqe, future, &pwrite_memory_kind, IORING_OP_WRITE_FIXED);
 }
 
 ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset)

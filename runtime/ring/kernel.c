@@ -439,6 +439,20 @@ static int kernel_unregister_buffers(struct coil__ring *ring)
     return io_uring_unregister_buf_ring(&ring->uring, BUFFER_GROUP);
 }
 
+static int kernel_register_memory(struct coil__ring *ring, unsigned number, void *at, size_t size)
+{
+    if (!ring->has_memory_table) {
+        int err = io_uring_register_buffers_sparse(&ring->uring, COIL_MEMORIES);
+        if (err < 0)
+            return err;
+        ring->has_memory_table = true;
+    }
+    const struct iovec memory = {.iov_base = at, .iov_len = size};
+    const __u64 tag = 0;
+    int updated = io_uring_register_buffers_update_tag(&ring->uring, number, &memory, &tag, 1);
+    return updated < 0 ? updated : 0;
+}
+
 const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
     .open = kernel_open,
@@ -458,4 +472,5 @@ const struct coil__ring_driver coil__ring_kernel = {
     .getsockname = coil__host_getsockname,
     .register_buffers = kernel_register_buffers,
     .unregister_buffers = kernel_unregister_buffers,
+    .register_memory = kernel_register_memory,
 };

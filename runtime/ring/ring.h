@@ -9,6 +9,7 @@
 #include "ring/compat.h"
 #include "future/future.h"
 
+#include <coil/memory.h>
 #include <liburing.h>
 #include <sys/socket.h>
 
@@ -107,6 +108,10 @@ struct coil__ring_driver {
     int (*register_buffers)(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
                             unsigned entries);
     int (*unregister_buffers)(struct coil__ring *ring);
+
+    /* Makes memory known by a number, for IORING_OP_READ_FIXED and WRITE_FIXED; with a size of 0
+     * unknown again. NULL: those are not needed here. */
+    int (*register_memory)(struct coil__ring *ring, unsigned number, void *at, size_t size);
 };
 
 extern const struct coil__ring_driver coil__ring_kernel;
@@ -128,6 +133,13 @@ enum coil__tag {
     /* A doorbell, whose success is silent, in the low bits of the target's address: the kernel had
      * no memory to ring it, and the target sleeps on. */
     COIL__TAG_UNHEARD = COIL__TAG_IGNORE,
+};
+
+struct coil__ring_memory {
+    uintptr_t at;
+    size_t size;        /* 0: none has that number */
+    uint32_t in_flight; /* operations to or from it */
+    bool registered;    /* the driver knows it */
 };
 
 struct coil__ring {
@@ -162,6 +174,10 @@ struct coil__ring {
     bool bell_armed;    /* its completion is to come */
     int bell_fd;        /* kernel driver: an eventfd, read through the ring into */
     uint64_t bell_value;
+
+    bool has_memory_table; /* kernel driver: there is room for the numbers */
+    unsigned memory_end;   /* no number from here on is in use */
+    struct coil__ring_memory memories[COIL_MEMORIES];
 };
 
 /* Opens the ring with `driver` / closes it; nothing may be in flight. */

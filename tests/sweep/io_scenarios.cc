@@ -190,6 +190,31 @@ int messages()
     return moved <= 0 ? moved : kWrong;
 }
 
+int read_into(coil_memory &memory, const std::string &path, const std::string &text)
+{
+    Owned file(coil_open(path.c_str(), O_RDWR, 0));
+    if (file < 0)
+        return file;
+    auto len = int(coil_pread_all(file, memory.at + 100, text.size(), 0));
+    if (len >= 0 && text.compare(0, text.size(), memory.at + 100, size_t(len)) != 0)
+        return kWrong;
+    return len < 0 ? len : int(coil_pwrite(file, memory.at + 100, size_t(len), len));
+}
+
+int read_into_memory()
+{
+    std::string path = scenario_folder() + "/memory", text(kSize, 'm');
+    int err = make_file(path, text);
+    coil_memory memory;
+    if (err == 0)
+        err = coil_memory_open(&memory, 2 * kSize);
+    if (err < 0)
+        return err;
+    err = read_into(memory, path, text);
+    coil_memory_close(&memory);
+    return err < 0 ? err : 0;
+}
+
 /* Of a stop that comes as they wait. */
 int closes()
 {
@@ -217,6 +242,7 @@ const std::vector<Scenario> kIoScenarios = {
     {"read_at_once", 1, read_at_once, "kps"},
     {"echo", 1, echo, "kpsl", {-EPIPE, -ECONNRESET}},
     {"messages", 1, messages, "kps"},
+    {"memory", 1, read_into_memory, "kps"},
     {"close", 1, closes, "kps"},
 };
 

@@ -153,6 +153,22 @@ int sweep_io_uring_register_buf_ring(io_uring *ring, io_uring_buf_reg *buffers, 
     return err != 0 ? err : io_uring_register_buf_ring(ring, buffers, flags);
 }
 
+int sweep_io_uring_register_buffers_sparse(io_uring *ring, unsigned count)
+{
+    static const Row row{"io_uring_register, a table of memory", {ENOMEM, EINVAL}};
+    int err = refused(row);
+    return err != 0 ? err : io_uring_register_buffers_sparse(ring, count);
+}
+
+/* Giving memory back can't fail. */
+int sweep_io_uring_register_buffers_update_tag(io_uring *ring, unsigned number, const iovec *memory,
+                                               const __u64 *tags, unsigned count)
+{
+    static const Row row{"io_uring_register, memory", {ENOMEM, EOPNOTSUPP}};
+    int err = memory->iov_len > 0 ? refused(row) : 0;
+    return err != 0 ? err : io_uring_register_buffers_update_tag(ring, number, memory, tags, count);
+}
+
 int sweep_io_uring_ring_dontfork(io_uring *ring)
 {
     static const Row row{"madvise, of a ring", {ENOMEM}};

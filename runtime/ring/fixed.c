@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory that a ring knows in advance. */
+#include "ring/fixed.h"
+
+#include <errno.h>
+
+static unsigned number_of(const struct coil__ring *ring, const struct coil__ring_memory *memory)
+{
+    return (unsigned)(memory - ring->memories);
+}
+
+int coil__fixed_add(struct coil__ring *ring, void *at, size_t size)
+{
+    unsigned number = 0;
+    while (number < ring->memory_end && ring->memories[number].size > 0)
+        number++;
+    if (number == COIL_MEMORIES)
+        return -ENOBUFS;
+    const struct coil__ring_driver *driver = ring->driver;
+    ring->memories[number] = (struct coil__ring_memory){
+        .at = (uintptr_t)at,
+        .size = size,
+        .registered =
+            driver->register_memory != NULL && driver->register_memory(ring, number, at, size) == 0,
+    };
+    if (number == ring->memory_end)
+        ring->memory_end++;
+    return (int)number;
+}
+
+void coil__fixed_remove(struct coil__ring *ring, unsigned number)
+{
+    struct coil__ring_memory *memory = &ring->memories[number];
+    coil__assert(number < ring->memory_end && memory->in_flight == 0);
+    if (memory->registered)
+        ring->driver->register_memory(ring, number, NULL, 0);
+    *memory = (struct coil__ring_memory){0};
+    while (ring->memory_end > 0 && ring->memories[ring->memory_end - 1].size == 0)
+        ring->memory_end--;
+}
+
+void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
+                      struct io_uring_sqe *sqe, struct coil_future *future, uint8_t fixed)
+{
+    bool is_within = sqe->len <= memory->size - (sqe->addr - memory->at);
+    if (memory->registered && is_within) {
+        sqe->opcode = fixed;
+        sqe->buf_index = (uint16_t)number_of(ring, memory);
+    }
+    memory->in_flight++;
+    future->entry.memory = number_of(ring, memory);
+    coil__op_fire_events(sqe, future);
+}
+
+void coil__fixed_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    struct coil__ring_memory *memory = &coil__ring_here->memories[future->entry.memory];
+    (void)flags;
+    coil__assert(memory->in_flight > 0);
+    memory->in_flight--;
+    coil__future_complete(future, coil__op_result(future, result));
+}

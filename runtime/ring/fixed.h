@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that a driver knows in advance, by its number. An operation to or from it is counted while
+ * it is in flight, whoever drives, so that the memory is not given back too early.
+ */
+#ifndef COIL_RING_FIXED_H
+#define COIL_RING_FIXED_H
+
+#include "ring/op.h"
+
+/* Adds memory / takes it out, with nothing in flight to or from it. Returns its number, or
+ * -ENOBUFS. That the driver refuses it is no error. */
+int coil__fixed_add(struct coil__ring *ring, void *at, size_t size);
+void coil__fixed_remove(struct coil__ring *ring, unsigned number);
+
+/* Where `at` lies; NULL: in none. */
+static inline struct coil__ring_memory *coil__fixed_find(struct coil__ring *ring, uint64_t at)
+{
+    for (unsigned i = 0; i < ring->memory_end; i++) {
+        if (at - ring->memories[i].at < ring->memories[i].size)
+            return &ring->memories[i];
+    }
+    return NULL;
+}
+
+/* Queues an entry to or from `memory`. Its kind is one with coil__fixed_event(), and its opcode
+ * becomes `fixed` if the driver knows all of the memory that it names. */
+void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
+                      struct io_uring_sqe *sqe, struct coil_future *future, uint8_t fixed);
+
+/* The `event` of such a kind. */
+void coil__fixed_event(struct coil_future *future, int32_t result, uint32_t flags);
+
+/* Queues the filled entry, which reads or writes one piece of memory; `counted` and `fixed` are for
+ * when that lies in one of these. */
+static inline void coil__op_fire_transfer(struct io_uring_sqe *sqe, struct coil_future *future,
+                                          const struct coil_future_kind *counted, uint8_t fixed)
+{
+    struct coil__ring *ring = coil__ring_here;
+    struct coil__ring_memory *memory = coil__fixed_find(ring, sqe->addr);
+    if (memory == NULL) {
+        coil__op_fire(sqe, future);
+        return;
+    }
+    future->kind = counted;
+    coil__fixed_fire(ring, memory, sqe, future, fixed);
+}
+
+#endif
