@@ -27,7 +27,9 @@ void coil_listen_start(struct coil_future *future, int fd, int backlog);
  * Takes one connection; for many, coil_acceptor is faster. SOCK_CLOEXEC is always added to `flags`.
  * Without descriptors or memory (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) coil_accept() returns the
  * error after a pause of 10 ms, so that a loop which merely goes on does not burn the core.
- * -ESHUTDOWN: coil_stop() was called, also while this waited.
+ * After coil_stop() it takes what the kernel has connected already, and if there is nothing returns
+ * -ESHUTDOWN, which a coil_accept() that waits just then does too. A future that was in flight as
+ * coil_stop() came may say so though there is somebody: then the next one takes him.
  */
 COIL_SUSPENDS int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags);
 void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
@@ -109,6 +111,7 @@ struct coil_acceptor {
     uint32_t head, count, capacity;
     int32_t fd, flags;
     uint32_t closes; /* of the number, when it was opened */
+    bool found_none; /* since coil_stop() */
     int64_t pause_ns;
 };
 
@@ -118,8 +121,8 @@ void coil_acceptor_open(struct coil_acceptor *acceptor, int fd, int flags);
 /*
  * Waits for the next connection and returns its descriptor. Connections that died in the queue
  * are passed over, and without descriptors it backs off, 10 ms to 100 ms, until there are some.
- * -ESHUTDOWN: coil_stop() was called, and all that were accepted are taken. Any other error is the
- * listener's, like -EINVAL after shutdown().
+ * -ESHUTDOWN: coil_stop() was called, and all that the kernel had connected are taken. Any other
+ * error is the listener's, like -EINVAL after shutdown().
  */
 COIL_SUSPENDS int coil_acceptor_next(struct coil_acceptor *acceptor);
 

@@ -27,10 +27,11 @@ COIL_BEGIN_DECLS
 /*
  * Begins the end of the whole coil_run(), and returns at once. On every core
  *
- *   1. nothing is accepted any more: coil_accept() and coil_acceptor_next() return -ESHUTDOWN,
- *      also to who waits there already, but not before what was accepted until then is taken. The
- *      listeners stay open, and the kernel goes on queueing connections, until they are closed:
- *      whoever is in its queue then, and was accepted by nobody, finds the connection reset;
+ *   1. nobody waits for connections any more: coil_accept() and coil_acceptor_next() return
+ *      -ESHUTDOWN, also to who waits there already, once all are taken that the kernel has
+ *      connected. It goes on with that until the socket is closed: whoever gets into its queue
+ *      between that -ESHUTDOWN and the close finds the connection reset, but for a coil_listener,
+ *      which lets nobody in any more;
  *   2. coil_stop_wait() returns;
  *   3. after `grace_ns` (COIL_FOREVER: never) all coroutines are cancelled, fn of coil_run() too.
  *

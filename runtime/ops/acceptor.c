@@ -48,6 +48,7 @@ static void accept_event(struct coil_future *future, int32_t result, uint32_t fl
         uint32_t at = (acceptor->head + acceptor->count++) & (acceptor->capacity - 1);
         acceptor->conns[at] = result;
         acceptor->pause_ns = 0;
+        acceptor->found_none = false;
     }
     if ((flags & IORING_CQE_F_MORE) == 0) {
         coil__ending_leave(future);
@@ -70,7 +71,8 @@ static void arm(struct coil_acceptor *acceptor)
     if (sqe == NULL)
         return;
     io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL, acceptor->flags | SOCK_CLOEXEC);
-    coil__op_fire_events(sqe, &acceptor->future);
+    acceptor->found_none = coil_stopping(); /* until it finds one */
+    coil__op_fire_accept(sqe, &acceptor->future);
 }
 
 void coil_acceptor_open(struct coil_acceptor *acceptor, int fd, int flags)
@@ -132,6 +134,8 @@ int coil_acceptor_next(struct coil_acceptor *acceptor)
         if (acceptor->future.state == COIL__FUTURE_DONE) {
             acceptor->future.state = COIL__FUTURE_IDLE;
             int result = (int)acceptor->future.result;
+            if (acceptor->found_none && (result == 0 || result == -EAGAIN))
+                return -ESHUTDOWN;
             int err = result < 0 ? after_end(acceptor, result) : 0;
             if (err < 0)
                 return err;
@@ -139,8 +143,6 @@ int coil_acceptor_next(struct coil_acceptor *acceptor)
         if (!coil__future_busy(&acceptor->future)) {
             if (coil__op_closes(acceptor->fd) != acceptor->closes)
                 return -ECANCELED; /* the number may be another listener's by now */
-            if (coil_stopping())
-                return -ESHUTDOWN;
             arm(acceptor);
             coil__origins_attribute(&task->origins, &acceptor->future, __builtin_return_address(0));
         }

@@ -3,6 +3,7 @@
 #include "ops/op.h"
 
 #include <coil/net.h>
+#include <coil/stop.h>
 
 static const struct coil_future_kind socket_kind = {
     .name = "socket", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
@@ -100,14 +101,19 @@ void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr
     if (sqe == NULL)
         return;
     io_uring_prep_accept(sqe, fd, addr, addrlen, flags | SOCK_CLOEXEC);
-    coil__op_fire_events(sqe, future);
+    coil__op_fire_accept(sqe, future);
 }
 
 int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
     struct coil_future future;
+    bool was_stopping = coil_stopping();
     coil_accept_start(&future, fd, addr, addrlen, flags);
     int conn = (int)coil__await(&future);
+    if (conn == -ESHUTDOWN && !was_stopping) { /* it was waiting, and may not have looked since */
+        coil_accept_start(&future, fd, addr, addrlen, flags);
+        conn = (int)coil__await(&future);
+    }
     if (conn == -EMFILE || conn == -ENFILE || conn == -ENOBUFS || conn == -ENOMEM) {
         int cancelled = coil_sleep(10 * COIL_MSEC);
         (void)cancelled; /* the next call will say it */

@@ -29,22 +29,23 @@ static inline uint32_t coil__op_closes(int fd)
     return *coil__closes_at(&coil__core_here->closes, fd);
 }
 
-/* An entry for `future` that takes connections; NULL when it is done with -ECANCELED, as ever, or
- * with -ESHUTDOWN since coil_stop() was called. */
+/* An entry for `future` that takes connections; NULL when it is done with -ECANCELED. */
 static inline __attribute__((always_inline)) struct io_uring_sqe *
 coil__op_begin_accept(struct coil_future *future, const struct coil_future_kind *kind)
 {
-    (void)coil__self(); /* outside of a coroutine there may be no core either */
-    struct coil__ending *ending = &coil__core_here->ending;
-    if (__builtin_expect(ending->phase != ENDING_SERVING, 0)) {
-        if (coil__future_begin(future, kind))
-            coil__future_complete(future, -ESHUTDOWN);
-        return NULL;
-    }
     struct io_uring_sqe *sqe = coil__op_begin(future, kind);
     if (sqe != NULL)
-        coil__ending_join(ending, future);
+        coil__ending_join(&coil__core_here->ending, future);
     return sqe;
+}
+
+/* Queues it. Since coil_stop() was called it takes what the kernel has already, and does not wait:
+ * an entry is tried before the next one is looked at, which cancels it. */
+static inline void coil__op_fire_accept(struct io_uring_sqe *sqe, struct coil_future *future)
+{
+    coil__op_fire_events(sqe, future);
+    if (__builtin_expect(coil__core_here->ending.phase != ENDING_SERVING, 0))
+        coil_future_cancel(future);
 }
 
 /* What the end of such an operation means: it was coil_stop() that ended it, unless it was the

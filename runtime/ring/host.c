@@ -2,6 +2,8 @@
 #include "ring/host.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <string.h>
 
@@ -28,6 +30,22 @@ int coil__host_setsockopt(int fd, int level, int name, const void *value, sockle
 int coil__host_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)
 {
     return result_of(getsockname(fd, addr, addrlen));
+}
+
+/* A filter that drops what is SYN and not ACK, the first packet of a connection. Whoever sent it
+ * sends it again after a second, and finds another listener or none. */
+int coil__host_deafen(int fd)
+{
+    enum { FLAGS_AT = 13 }; /* in the TCP header, with which a TCP socket's filter begins */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+    return coil__host_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
 cpu_set_t coil__host_away_from_core(const struct coil__ring_options *options)

@@ -470,6 +470,7 @@ const struct coil__ring_driver coil__ring_kernel = {
     .listen = coil__host_listen,
     .setsockopt = coil__host_setsockopt,
     .getsockname = coil__host_getsockname,
+    .deafen = coil__host_deafen,
     .register_buffers = kernel_register_buffers,
     .unregister_buffers = kernel_unregister_buffers,
     .register_memory = kernel_register_memory,

@@ -343,6 +343,7 @@ const struct coil__ring_driver coil__ring_poll = {
     .listen = coil__host_listen,
     .setsockopt = coil__host_setsockopt,
     .getsockname = coil__host_getsockname,
+    .deafen = coil__host_deafen,
     .register_buffers = poll_register_buffers,
     .unregister_buffers = poll_unregister_buffers,
 };

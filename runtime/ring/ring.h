@@ -94,6 +94,10 @@ struct coil__ring_driver {
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *addrlen);
 
+    /* Has a listening TCP socket hear nobody who begins to connect; connections that are being made
+     * come about, and those that are queued stay. For a socket that is about to be closed. */
+    int (*deafen)(int fd);
+
     /* Runs a job of a pool some time, outside of all cores / takes it back, unless somebody has
      * begun with it. NULL: the pool's threads do it. */
     int (*add_job)(const struct coil__ring_pool *pool, struct coil_link *job);

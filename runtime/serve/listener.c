@@ -8,6 +8,7 @@
 #include <coil/fd.h>
 #include <coil/listener.h>
 #include <coil/net.h>
+#include <coil/stop.h>
 #include <coil/xchan.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,12 +18,16 @@ enum {
     LEFT = 1u << 30, /* the load of a core that takes no more */
 };
 
+/* How long those of a handshake may be on their way. */
+static const int64_t last_packets = 10 * COIL_MSEC;
+
 struct coil_listener_core {
     struct coil_acceptor acceptor;
     struct coil_xchan inbox;
     int conns[INBOX];
     int fd; /* its own socket; -1: it has none */
     bool accepts;
+    bool deaf, has_waited; /* since coil_stop() */
     uint32_t load; /* connections that have not ended; written by whoever hands one over, too */
     char pad[64];
 };
@@ -123,6 +128,31 @@ static bool hand_over(const struct coil_listener *listener, int conn)
     return false;
 }
 
+/* Nobody else gets into the queue of its socket. Where that is not to be had, who connects in the
+ * last moment may find the connection reset. */
+static void deafen(struct coil_listener_core *core)
+{
+    if (!core->deaf)
+        (void)coil__ring_here->driver->deafen(core->fd);
+    core->deaf = true;
+}
+
+/* The next connection of the core's own socket. After coil_stop(), when the queue is empty for the
+ * first time, some clients may be connected as they see it while their last packet is on its way.
+ */
+static int accept_next(struct coil_listener_core *core)
+{
+    if (coil_stopping())
+        deafen(core);
+    int conn = coil_acceptor_next(&core->acceptor);
+    if (conn != -ESHUTDOWN || core->has_waited)
+        return conn;
+    deafen(core);
+    core->has_waited = true;
+    int err = coil_sleep(last_packets);
+    return err < 0 ? err : coil_acceptor_next(&core->acceptor);
+}
+
 int coil_listener_next(struct coil_listener *listener)
 {
     struct coil_listener_core *core = mine(listener);
@@ -138,7 +168,7 @@ int coil_listener_next(struct coil_listener *listener)
         coil_acceptor_open(&core->acceptor, core->fd, 0);
     core->accepts = true;
     do { /* ends with a connection that is ours, or an error */
-        conn = coil_acceptor_next(&core->acceptor);
+        conn = accept_next(core);
     } while (conn >= 0 && one_accepts && hand_over(listener, conn));
     if (conn >= 0)
         coil__count_raise(&core->load);

@@ -197,6 +197,7 @@ const struct coil__ring_driver coil__ring_sim = {
     .now = coil__sim_now,
     .setsockopt = coil__sim_setsockopt,
     .getsockname = coil__sim_getsockname,
+    .deafen = coil__sim_deafen,
     .add_job = coil__sim_work_add,
     .remove_job = coil__sim_work_remove,
     .getaddrinfo = coil__sim_getaddrinfo,

@@ -188,6 +188,7 @@ static void op_fire(struct coil__sim_event *event)
 {
     struct coil__sim_op *op = coil__container_of(event, struct coil__sim_op, event);
     int32_t result = attempt(op);
+    op->tried = true;
     if (result == COIL__SIM_GOES_ON)
         return;
     if (result != COIL__SIM_PARK && op->holds && !op->told) {
@@ -233,6 +234,8 @@ static int32_t evades(struct coil__sim_op *op)
 {
     if (op->stopped || coil__sim_chance(COIL_SIM_FAULTS_MILD, 30000))
         return -ENOENT;
+    if (op->sqe.opcode == IORING_OP_ACCEPT && !op->tried)
+        return -EALREADY; /* the kernel would have tried it before it looked at the cancel */
     if (op->state == COIL__SIM_OP_PARKED || !coil__sim_chance(COIL_SIM_FAULTS_MILD, 150000))
         return 0;
     /* A worker executes it: which it is told, and may or may not heed. */

@@ -23,6 +23,7 @@ struct coil__sim_op {
     const struct coil__sim_opcode *code;
     uint64_t number;
     enum coil__sim_op_state state;
+    bool tried;      /* at least once */
     bool stopped;    /* cancelled: its event brings only that news */
     bool in_vain;    /* nobody hears it ask, however often */
     bool holds;      /* the user's memory, beyond its result: until its event brings the news */

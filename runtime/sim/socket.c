@@ -242,3 +242,14 @@ int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len)
     coil__sim_tell_name(socket->own.len > 0 ? &socket->own : &none, name, len);
     return 0;
 }
+
+int coil__sim_deafen(int fd)
+{
+    struct coil__sim_file *file = coil__sim_file_at(fd);
+    if (file == NULL)
+        return -EBADF;
+    if (!file->kind->is_socket)
+        return -ENOTSOCK;
+    coil__sim_socket_of(file)->deaf = true;
+    return 0;
+}

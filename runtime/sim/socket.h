@@ -43,6 +43,7 @@ struct coil__sim_socket {
     struct coil_link queue;  /* of a listener: connections that nobody has accepted */
     struct coil_link queued; /* in it */
     unsigned queue_len, backlog;
+    bool deaf; /* nobody else gets into it */
 };
 
 enum coil__sim_parcel_kind { COIL__SIM_DATA, COIL__SIM_FIN, COIL__SIM_RESET };
@@ -134,6 +135,7 @@ void coil__sim_abort_first(struct coil__sim_socket *listener);
 /* See the functions of struct coil__ring_driver. */
 int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len);
+int coil__sim_deafen(int fd);
 int coil__sim_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                           struct addrinfo **found);
 

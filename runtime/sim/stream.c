@@ -81,6 +81,8 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
         return nobody_there(name, coil__sim_find(SOCK_STREAM, name, len, &anybody));
     if (socket->state != COIL__SIM_FRESH)
         return socket->state == COIL__SIM_CONNECTED ? -EISCONN : -EINVAL;
+    if (listener->deaf)
+        return knock_again(op);
     if (listener->queue_len > listener->backlog)
         return is_local ? wait_for_room(op) : knock_again(op);
     return enter_queue(socket, listener);

@@ -13,8 +13,30 @@ namespace {
 
 constexpr size_t kBlock = 256 * 1024; /* of copy_file.c */
 
-struct CopyFile : FileTool {
-    CopyFile() : FileTool("copy_file") {}
+class CopyFile : public testing::Test {
+protected:
+    /* Runs a line of shell in the folder of this test, in which copy_file is a command. */
+    Outcome shell(const std::string &line)
+    {
+        return run_shell("cd " + quote(dir_.path()) + "\ncopy_file() { " +
+                         example_command("copy_file", "\"$@\"") + "; }\n" + line);
+    }
+
+    void expect_success(const std::string &line)
+    {
+        Outcome outcome = shell(line);
+        EXPECT_EQ(0, outcome.status) << line;
+        EXPECT_EQ("", outcome.output) << line;
+    }
+
+    void expect_failure(const std::string &line, const std::string &said)
+    {
+        Outcome outcome = shell(line);
+        EXPECT_EQ(1, outcome.status) << line;
+        EXPECT_EQ("copy_file: " + said + "\n", outcome.output) << line;
+    }
+
+    TempDir dir_;
 };
 
 } // namespace

@@ -8,17 +8,34 @@ using namespace coil_test;
 
 namespace {
 
-struct CountLines : FileTool {
-    CountLines() : FileTool("count_lines") {}
+class CountLines : public testing::Test {
+protected:
+    /* Runs a line of shell in the folder of this test, in which count_lines is a command, and so
+     * is `same`, which compares its output with wc's but for the width of the numbers. */
+    Outcome shell(const std::string &line)
+    {
+        return run_shell("cd " + quote(dir_.path()) + "\ncount_lines() { " +
+                         example_command("count_lines", "\"$@\"") + "; }\n" +
+                         "same() { count_lines \"$@\" | sed 's/^ *//' >counted; "
+                         "wc -l \"$@\" | sed 's/^ *//' | cmp - counted; }\n" +
+                         line);
+    }
 
-    /* There also `same` is a command: it compares the output with wc's but for the width of the
-     * numbers. */
     void expect_success(const std::string &line)
     {
-        FileTool::expect_success("same() { count_lines \"$@\" | sed 's/^ *//' >counted; "
-                                 "wc -l \"$@\" | sed 's/^ *//' | cmp - counted; }\n" +
-                                 line);
+        Outcome outcome = shell(line);
+        EXPECT_EQ(0, outcome.status) << line;
+        EXPECT_EQ("", outcome.output) << line;
     }
+
+    void expect_failure(const std::string &line, const std::string &said)
+    {
+        Outcome outcome = shell(line);
+        EXPECT_EQ(1, outcome.status) << line;
+        EXPECT_EQ("count_lines: " + said + "\n", outcome.output) << line;
+    }
+
+    TempDir dir_;
 };
 
 } // namespace

@@ -66,26 +66,6 @@ std::string example_command(const std::string &name, const std::string &argument
     return "timeout " + std::to_string(patience()) + " " + quote(example(name)) + " " + arguments;
 }
 
-Outcome FileTool::shell(const std::string &line)
-{
-    return run_shell("cd " + quote(dir_.path()) + "\n" + name_ + "() { " +
-                     example_command(name_, "\"$@\"") + "; }\n" + line);
-}
-
-void FileTool::expect_success(const std::string &line)
-{
-    Outcome outcome = shell(line);
-    EXPECT_EQ(0, outcome.status) << line;
-    EXPECT_EQ("", outcome.output) << line;
-}
-
-void FileTool::expect_failure(const std::string &line, const std::string &said)
-{
-    Outcome outcome = shell(line);
-    EXPECT_EQ(1, outcome.status) << line;
-    EXPECT_EQ(name_ + ": " + said + "\n", outcome.output) << line;
-}
-
 Program::Program(const std::vector<std::string> &words, const std::function<void()> &prepare)
     : pid_(start(words, prepare, &output_))
 {}

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <gtest/gtest.h>
 #include <sys/types.h>
 #include <vector>
 
@@ -18,23 +17,6 @@ std::string example(const std::string &name);
 
 /* A line of shell that runs it, as an argument of run_shell(). */
 std::string example_command(const std::string &name, const std::string &arguments);
-
-/* An example that works on files, in a folder of the test's own. */
-class FileTool : public testing::Test {
-protected:
-    explicit FileTool(std::string name) : name_(std::move(name)) {}
-
-    /* Runs a line of shell in that folder, in which the example is a command by its name. */
-    Outcome shell(const std::string &line);
-
-    void expect_success(const std::string &line);
-    void expect_failure(const std::string &line, const std::string &said);
-
-    TempDir dir_;
-
-private:
-    std::string name_;
-};
 
 /* A process that runs beside the test. Killed and waited for at the end of its block. */
 class Program {

@@ -10,6 +10,26 @@
 #include <cstring>
 #include <set>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(COIL__HOOKS_ASAN)
+#include <sanitizer/lsan_interface.h>
+#else
+/* Only called where there is a LeakSanitizer. */
+static int __lsan_do_recoverable_leak_check()
+{
+    return 0;
+}
+#endif
+
+#if defined(__SANITIZE_THREAD__) || defined(COIL__HOOKS_TSAN)
+#include <sanitizer/tsan_interface.h>
+#else
+/* Only called where there is a ThreadSanitizer. */
+static void *__tsan_get_current_fiber()
+{
+    return nullptr;
+}
+#endif
+
 using namespace coil_test;
 
 namespace {
@@ -30,7 +50,7 @@ TEST(GenHooks, TellLeakSanitizerWhatASuspendedGeneratorOwns)
         GTEST_SKIP() << "not built with LeakSanitizer";
     COIL_GEN(gen, yield_as_owner, nullptr);
     EXPECT_NE(nullptr, coil_gen_next(&gen));
-    EXPECT_EQ(0, find_leaks());
+    EXPECT_EQ(0, __lsan_do_recoverable_leak_check());
 }
 
 __attribute__((noinline, no_sanitize("address"))) int consume_as_owner(int (*consume)())
@@ -46,7 +66,7 @@ TEST(GenHooks, TellLeakSanitizerWhatTheConsumerOwnsWhileTheBodyRuns)
     if (!kAddressSanitizer)
         GTEST_SKIP() << "not built with LeakSanitizer";
     auto consume = [] {
-        Generator gen([](coil_gen *) { return find_leaks(); });
+        Generator gen([](coil_gen *) { return __lsan_do_recoverable_leak_check(); });
         EXPECT_EQ(-1, gen.next());
         return gen.result();
     };
@@ -101,27 +121,27 @@ TEST(GenHooks, TellThreadSanitizerWhoseStackIsRunOn)
     if (!kThreadSanitizer)
         GTEST_SKIP() << "not built with ThreadSanitizer";
     EXPECT_EQ(0, run([] {
-                  std::set<void *> fibers = {current_fiber()};
+                  std::set<void *> fibers = {__tsan_get_current_fiber()};
                   Generator leaf([&](coil_gen *self) {
-                      void *own = current_fiber();
+                      void *own = __tsan_get_current_fiber();
                       fibers.insert(own);
                       EXPECT_EQ(0, yield(self, 1));
-                      EXPECT_EQ(own, current_fiber());
+                      EXPECT_EQ(own, __tsan_get_current_fiber());
                       give_way();
-                      EXPECT_EQ(own, current_fiber());
+                      EXPECT_EQ(own, __tsan_get_current_fiber());
                       return 0;
                   });
                   Generator root([&](coil_gen *self) {
-                      void *own = current_fiber();
+                      void *own = __tsan_get_current_fiber();
                       fibers.insert(own);
                       EXPECT_EQ(0, coil_gen_delegate(self, leaf.get()));
-                      EXPECT_EQ(own, current_fiber());
+                      EXPECT_EQ(own, __tsan_get_current_fiber());
                       return 0;
                   });
                   EXPECT_EQ(1, root.next());
-                  fibers.insert(current_fiber());
+                  fibers.insert(__tsan_get_current_fiber());
                   EXPECT_EQ(-1, root.next());
-                  fibers.insert(current_fiber());
+                  fibers.insert(__tsan_get_current_fiber());
                   EXPECT_EQ(3u, fibers.size());
                   return 0;
               }));

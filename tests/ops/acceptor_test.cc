@@ -5,7 +5,6 @@
 
 #include <coil/fd.h>
 #include <coil/net.h>
-#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -19,23 +18,6 @@ int64_t thread_cpu_ns()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return time.tv_sec * COIL_SEC + time.tv_nsec;
 }
-
-/* Lets this process have `more` descriptors beyond those it has, to the end of the block. */
-class FewDescriptors {
-public:
-    explicit FewDescriptors(int more)
-    {
-        getrlimit(RLIMIT_NOFILE, &before_);
-        Fd next(dup(0)); /* the lowest that is free; those above are free too */
-        rlimit limit = {rlim_t(next + more), before_.rlim_max};
-        EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-    }
-    ~FewDescriptors() { lift(); }
-    void lift() { setrlimit(RLIMIT_NOFILE, &before_); }
-
-private:
-    rlimit before_;
-};
 
 /* Connects `count` times in bursts, each connection telling its number. */
 void connect_in_bursts(sockaddr_in addr, int count, int burst)

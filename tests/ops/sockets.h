@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -43,6 +44,23 @@ public:
 
 private:
     int fd_;
+};
+
+/* Lets this process have `more` descriptors beyond those it has, to the end of the block. */
+class FewDescriptors {
+public:
+    explicit FewDescriptors(int more)
+    {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        Fd next(dup(0)); /* the lowest that is free; those above are free too */
+        rlimit limit = {rlim_t(next + more), before_.rlim_max};
+        EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+    }
+    ~FewDescriptors() { lift(); }
+    void lift() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+    rlimit before_;
 };
 
 struct Pair {

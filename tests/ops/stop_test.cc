@@ -96,12 +96,14 @@ TEST_P(StopAccepting, WakesWhoWaitsOnEveryCore)
                      cores(3)));
 }
 
-TEST_P(StopAccepting, RefusesWhoComesLater)
+TEST_P(StopAccepting, TakesWhoIsConnectedAndWaitsForNobodyElse)
 {
     EXPECT_EQ(0, run([] {
                   Listener listener;
                   Fd client(listener.connect());
                   coil_stop(kLong);
+                  Fd conn(GetParam()(listener));
+                  EXPECT_GE(conn, 0);
                   EXPECT_EQ(-ESHUTDOWN, GetParam()(listener));
                   return 0;
               }));
@@ -158,6 +160,53 @@ TEST(Stop, LosesNoConnectionThatAnAcceptorHasTaken)
                   EXPECT_EQ(-ESHUTDOWN, coil_acceptor_next(&acceptor));
                   coil_acceptor_close(&acceptor);
                   return 0;
+              }));
+}
+
+/* More than an acceptor takes ahead. */
+TEST(Stop, LosesNoConnectionThatTheKernelHasQueued)
+{
+    EXPECT_EQ(0, run([] {
+                  constexpr int kConnections = 600;
+                  Listener listener;
+                  std::vector<Fd> clients, conns;
+                  for (int i = 0; i < kConnections; i++)
+                      clients.emplace_back(listener.connect());
+                  coil_stop(kLong);
+                  coil_acceptor acceptor = {};
+                  coil_acceptor_open(&acceptor, listener, 0);
+                  int conn;
+                  while ((conn = coil_acceptor_next(&acceptor)) >= 0)
+                      conns.emplace_back(conn);
+                  EXPECT_EQ(-ESHUTDOWN, conn);
+                  EXPECT_EQ(size_t(kConnections), conns.size());
+                  coil_acceptor_close(&acceptor);
+                  return 0;
+              }));
+}
+
+/* It does not mean that there is nobody left. */
+TEST(Stop, WaitsForDescriptorsForThoseWhoAreQueued)
+{
+    EXPECT_EQ(0, run([] {
+                  Listener listener;
+                  Fd client(listener.connect());
+                  coil_stop(kLong);
+                  Children children;
+                  COIL_SCOPE(scope, COIL_FOREVER);
+                  FewDescriptors none(0);
+                  children.start(scope, [&] {
+                      EXPECT_EQ(0, coil_sleep(15 * COIL_MSEC));
+                      none.lift();
+                      return 0;
+                  });
+                  coil_acceptor acceptor = {};
+                  coil_acceptor_open(&acceptor, listener, 0);
+                  Fd conn(coil_acceptor_next(&acceptor));
+                  EXPECT_GE(conn, 0);
+                  EXPECT_EQ(-ESHUTDOWN, coil_acceptor_next(&acceptor));
+                  coil_acceptor_close(&acceptor);
+                  return coil_scope_close(&scope, 0);
               }));
 }
 

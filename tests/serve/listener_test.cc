@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <memory>
+#include <thread>
 #include <vector>
 
 using namespace coil_test;
@@ -209,6 +211,108 @@ TEST(Listener, LosesNoConnectionWhenCoresLeave)
             cores(3));
     }
     EXPECT_EQ(descriptors, open_descriptors());
+}
+
+/* Threads that connect, ask for one byte back, and come again, until nobody lets them in. */
+class Visitors {
+public:
+    explicit Visitors(const sockaddr_in &addr)
+    {
+        for (int i = 0; i < 6; i++)
+            threads_.emplace_back([=] { visit(addr); });
+    }
+    Visitors(const Visitors &) = delete;
+    Visitors &operator=(const Visitors &) = delete;
+    ~Visitors() { end(); }
+
+    void end()
+    {
+        for (std::thread &thread : threads_)
+            thread.join();
+        threads_.clear();
+    }
+
+    std::atomic<bool> stopping{false};
+    std::atomic<unsigned> answered{0};
+    std::atomic<unsigned> lost{0};      /* connected before the stop, and not answered */
+    std::atomic<unsigned> lost_late{0}; /* connected later */
+
+private:
+    std::vector<std::thread> threads_;
+
+    void visit(const sockaddr_in &addr)
+    {
+        for (bool goes_on = true; goes_on;) {
+            Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            timeval soon = {0, 30000}; /* who is not let in shall not try again after a second */
+            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon));
+            if (connect(fd, as_sockaddr(addr), sizeof(addr)) < 0)
+                return;
+            bool is_late = stopping;
+            char byte = 'x';
+            goes_on = send(fd, &byte, 1, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, 0) == 1;
+            (goes_on ? answered : is_late ? lost_late : lost)++;
+        }
+    }
+};
+
+/* Each connection's one byte, until coil_stop(). */
+int answer_all(coil_listener &listener)
+{
+    Children children;
+    COIL_SCOPE(conns, COIL_FOREVER);
+    int conn;
+    while ((conn = coil_listener_next(&listener)) >= 0) {
+        children.start(conns, [&listener, conn] {
+            char byte;
+            ssize_t len = coil_recv(conn, &byte, 1, 0);
+            EXPECT_EQ(1, len > 0 ? coil_send(conn, &byte, 1, 0) : 1);
+            EXPECT_EQ(0, coil_close(conn));
+            coil_listener_done(&listener);
+            return 0;
+        });
+    }
+    EXPECT_TRUE(conn == -ESHUTDOWN || conn == -EPIPE) << conn;
+    coil_listener_leave(&listener);
+    return coil_scope_close(&conns, 0);
+}
+
+/* Whoever was connected before has its answer, at whatever moment the service is told to end. Who
+ * connects later has it as well, if this machine delivers the last packet in 10 ms. */
+TEST(Listener, WhenItIsStoppedAnswersWhoeverIsConnected)
+{
+    unsigned lost_late = 0;
+    for (int round = 0; round < rounds(20); round++) {
+        coil_balance balance = round % 3 == 0 ? COIL_BALANCE_LEAST : COIL_BALANCE_KERNEL;
+        std::unique_ptr<Visitors> visitors;
+        EXPECT_EQ(0, run(
+                         [&] {
+                             coil_listener listener;
+                             sockaddr_in addr = loopback();
+                             socklen_t len = sizeof(addr);
+                             sockaddr *name = reinterpret_cast<sockaddr *>(&addr);
+                             EXPECT_EQ(0, coil_listener_open(&listener, name, len, 500, balance));
+                             EXPECT_EQ(0, coil_listener_address(&listener, name, &len));
+                             Children children;
+                             COIL_SCOPE(scope, COIL_FOREVER);
+                             for (unsigned core = 0; core < 3; core++)
+                                 EXPECT_EQ(0, children.spawn_on(scope, core, [&] {
+                                     return answer_all(listener);
+                                 }));
+                             visitors = std::make_unique<Visitors>(addr);
+                             wait_until([&] { return visitors->answered > 20u; });
+                             visitors->stopping = true;
+                             coil_stop(600 * COIL_SEC);
+                             EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                             coil_listener_destroy(&listener);
+                             return 0;
+                         },
+                         cores(3)));
+        visitors->end();
+        ASSERT_EQ(0u, visitors->lost) << "in round " << round;
+        lost_late += visitors->lost_late;
+    }
+    printf("%u who connected later were not answered\n", lost_late);
 }
 
 TEST(Listener, OnAnAddressInUseLeavesNothingBehind)

@@ -135,10 +135,11 @@ int told_of_send_zc_all(int result, Moment moment)
     return means_copying(result) ? told_of_send_zc(result, moment) : told_of_all(result, moment);
 }
 
+/* Who is queued is taken all the same when all comes to its end. */
 int told_of_accept(int result, Moment moment)
 {
     bool is_stop = moment == DURING_SHUTDOWN && means_cancelled(result);
-    return is_stop ? -ESHUTDOWN : told(result, moment);
+    return is_stop ? kSucceeds : told(result, moment);
 }
 
 /* The listener's errors are told; connections that died are passed over, and so are bad times. */
@@ -150,9 +151,8 @@ int told_of_acceptor(int result, Moment moment)
         return -ECANCELED;
     if (of_listener)
         return result;
-    if (moment == DURING_SHUTDOWN)
-        return -ESHUTDOWN;
-    return result == -ECANCELED ? result : kSucceeds;
+    bool is_stop = moment == DURING_SHUTDOWN;
+    return result == -ECANCELED && !is_stop ? result : kSucceeds;
 }
 
 int told_of_receiver(int result, Moment moment)

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <liburing.h>
 #include <netinet/in.h>
@@ -27,7 +28,8 @@ struct Way {
     unsigned core_count;
     coil_balance balance;
     bool by_signal, harsh;
-    bool patient; /* the grace is longer than anything takes */
+    bool patient;  /* the grace is longer than anything takes */
+    bool deserted; /* some cores leave before the end */
 };
 
 class Service {
@@ -88,7 +90,7 @@ private:
         for (unsigned core = 0; core < coil_core_count(); core++) {
             EXPECT_EQ(0, children.spawn_on(scope, core, [this] { return serve(); }));
             for (int i = 0; i < 4; i++)
-                EXPECT_EQ(0, children.spawn_on(scope, core, [this] { return visit(); }));
+                EXPECT_EQ(0, children.spawn_on(scope, core, [this] { return visit(moment()); }));
         }
         EXPECT_EQ(0, children.spawn_on(scope, any_core(), [this] { return stop(); }));
         int err = coil_scope_close(&scope, 0);
@@ -108,10 +110,16 @@ private:
         } else {
             coil_future_drop(&signal);
         }
+        Children crowd;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (int i = 0; i < 32; i++)
+            crowd.start(scope, [this] {
+                return visit(int64_t((10 + below(4)) * COIL_MSEC + below(COIL_MSEC)), 1);
+            });
         grace_ = way_.patient ? 60 * COIL_SEC : moment() * 4;
         stopped_at_ = coil_now();
         coil_stop(grace_);
-        return 0;
+        return coil_scope_close(&scope, 0);
     }
 
     /* ---- those who serve ---- */
@@ -120,15 +128,20 @@ private:
     {
         Children children;
         COIL_SCOPE(conns, COIL_FOREVER);
-        int conn;
-        while ((conn = coil_listener_next(&listener_)) >= 0) { /* ends with the service */
+        bool deserts = way_.deserted && coil_core_self() > 0;
+        uint64_t most = deserts ? below(8) : UINT64_MAX;
+        int conn = -ESHUTDOWN;
+        while (most-- > 0 && (conn = coil_listener_next(&listener_)) >= 0) {
+            /* ends with the service */
             accepted_++;
             Body body = [this, conn] { return answer(conn); };
             if (children.spawn_in(conns, queues_[below(3)], body) < 0)
                 end(conn);
         }
+        if (deserts && conn >= 0)
+            (void)!coil_sleep(COIL_MSEC); /* while some are handed to it */
         coil_listener_leave(&listener_);
-        EXPECT_TRUE(conn == -ESHUTDOWN || conn == -EPIPE || conn == -ECANCELED) << conn;
+        EXPECT_TRUE(deserts || conn == -ESHUTDOWN || conn == -EPIPE || conn == -ECANCELED) << conn;
         return coil_scope_close(&conns, 0);
     }
 
@@ -157,9 +170,10 @@ private:
     /* ---- those who come ---- */
 
     /* Again and again, until there is no service any more. */
-    int visit()
+    int visit(int64_t first, int times = INT_MAX)
     {
-        while (coil_sleep(moment()) == 0) {
+        while (times-- > 0 && coil_sleep(first) == 0) {
+            first = moment();
             int fd = coil_socket(AF_INET, SOCK_STREAM, 0);
             if (fd < 0)
                 break;
@@ -192,11 +206,14 @@ private:
         return err > 0;
     }
 
-    /* It was connected, and then nobody took it. */
+    /* It was connected, and then nobody took it: which only he may do who left his post, or was in
+     * a hurry. */
     bool turned_away(ssize_t err)
     {
-        EXPECT_TRUE(way_.harsh || err == -ECANCELED || coil_stopping()) << err;
-        return way_.harsh && err != -ECANCELED && !coil_stopping();
+        bool in_a_hurry = !way_.patient && coil_stopping();
+        EXPECT_TRUE(way_.harsh || way_.deserted || err == -ECANCELED || in_a_hurry) << err;
+        bool goes_on = way_.harsh || way_.deserted;
+        return goes_on && err != -ECANCELED && !coil_stopping();
     }
 
     /* A request, and its answer, which is its due once it was greeted. */
@@ -233,7 +250,8 @@ Outcome live(uint64_t seed)
                      .balance = seed / 4 % 2 == 0 ? COIL_BALANCE_KERNEL : COIL_BALANCE_LEAST,
                      .by_signal = seed / 8 % 2 == 0,
                      .harsh = seed / 16 % 4 == 3,
-                     .patient = seed / 32 % 2 == 0};
+                     .patient = seed / 32 % 2 == 0,
+                     .deserted = seed / 64 % 4 == 3};
     Service service(way);
     int64_t ended_at = 0;
     Simulated outcome = simulate(
