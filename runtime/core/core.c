@@ -133,13 +133,15 @@ static void enter_if_useful(struct coil__core *core)
         coil__ring_reap(ring);
 }
 
+/* The parcels take turns: so the next one is that which is longest under way, and by the time it is
+ * needed its lines can have come back from the cache of who unpacked it. */
 static struct coil__parcel *find_parcel(struct coil__core *core)
 {
-    for (unsigned i = 0; i < COIL__PARCELS; i++) {
-        if (coil__parcel_is_here(&core->parcels[i]))
-            return &core->parcels[i];
-    }
-    return NULL;
+    struct coil__parcel *parcel = &core->parcels[core->next_parcel++ % COIL__PARCELS];
+    const char *next = (const char *)&core->parcels[core->next_parcel % COIL__PARCELS];
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + 64, 1);
+    return coil__parcel_is_here(parcel) ? parcel : NULL;
 }
 
 void coil__core_send_outbox(struct coil__core *core)

@@ -63,6 +63,7 @@ struct coil__core {
     struct coil__ending ending;   /* what coil_stop() brought */
     struct coil__signals signals; /* that coroutines of this core wait for */
     struct coil__outbox outbox;   /* empty whenever this core sleeps */
+    unsigned next_parcel;         /* of `parcels`, whose turn it is */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;

@@ -125,6 +125,7 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             continue;
         }
         struct coil__message *message = (struct coil__message *)coil__mpsc_pop(&mailbox->messages);
+        __builtin_prefetch((const char *)message + 64); /* the rest, if it is a parcel */
         if (message == NULL) {
             if (!deliver_note(mailbox))
                 break;
