@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { PUBLISH_GOAL = 32, PUBLISH_BATCH = 8, CACHE_LINE = 64 };
+/* An enter fills little more than one for each entry that it takes. To publish all that there are
+ * would let a single burst spread over them, after which each pass takes another one in turn. */
+enum { PUBLISH_GOAL = 32, PUBLISH_GOAL_MAX = 256, PUBLISH_BATCH = 8, CACHE_LINE = 64 };
 
 static void *map(size_t size)
 {
@@ -104,7 +106,8 @@ void coil__buffers_publish(struct coil__buffers *buffers)
 
 void coil__buffers_raise_goal(struct coil__buffers *buffers)
 {
-    if (buffers->free_count > 0 && buffers->publish_goal < buffers->count)
+    unsigned most = buffers->count < PUBLISH_GOAL_MAX ? buffers->count : PUBLISH_GOAL_MAX;
+    if (buffers->free_count > 0 && buffers->publish_goal < most)
         buffers->publish_goal *= 2;
     coil__buffers_publish(buffers);
 }

@@ -7,7 +7,7 @@
  *         +------------------------ release --- lent to a coroutine <+
  *
  * Only as many are published as the kernel uses up between two turns, so that the same few stay
- * in the caches; the number doubles when that was too few.
+ * in the caches; the number doubles, up to a bound, when that was too few.
  */
 #ifndef COIL_CORE_BUFFERS_H
 #define COIL_CORE_BUFFERS_H
@@ -76,7 +76,8 @@ static inline char *coil__buffers_at(const struct coil__buffers *buffers, uint16
 static inline uint16_t coil__buffers_id(const struct coil__buffers *buffers, const void *data)
 {
     size_t id = (size_t)((const char *)data - buffers->memory) / buffers->stride;
-    return id < buffers->count ? (uint16_t)id : COIL__BUFFER_NONE;
+    uint16_t none = COIL__BUFFER_NONE;
+    return id < buffers->count ? (uint16_t)id : none;
 }
 
 /* This core's buffers, made at the first call. */
