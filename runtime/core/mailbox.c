@@ -125,12 +125,14 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             continue;
         }
         struct coil__message *message = (struct coil__message *)coil__mpsc_pop(&mailbox->messages);
-        __builtin_prefetch((const char *)message + 64); /* the rest, if it is a parcel */
         if (message == NULL) {
             if (!deliver_note(mailbox))
                 break;
             budget--;
-        } else if (message->deliver == parcel_arrives) {
+            continue;
+        }
+        __builtin_prefetch((const char *)message + 64); /* the rest, if it is a parcel */
+        if (message->deliver == parcel_arrives) {
             open_parcel(mailbox, (struct coil__parcel *)(void *)message);
         } else {
             message->deliver(message);
