@@ -61,3 +61,9 @@ cpu_set_t coil__host_away_from_core(const struct coil__ring_options *options)
     CPU_XOR(&away, &own, &wanted);
     return CPU_COUNT(&away) > 0 ? away : wanted;
 }
+
+void coil__host_order_mappings(void)
+{
+    static unsigned changes;
+    __atomic_fetch_add(&changes, 1, __ATOMIC_ACQ_REL);
+}

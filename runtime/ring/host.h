@@ -16,4 +16,11 @@ int coil__host_deafen(int fd);
  * calling thread is pinned to, if others are left. */
 cpu_set_t coil__host_away_from_core(const struct coil__ring_options *options);
 
+/*
+ * Called before a ring is unmapped, and after one is mapped. Where a ring was, the kernel may map
+ * the next one, of another thread, and puts the one before the other. ThreadSanitizer does not see
+ * liburing's system calls: it takes the order from here, or would find that the two threads race.
+ */
+void coil__host_order_mappings(void);
+
 #endif

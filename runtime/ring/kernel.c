@@ -235,23 +235,12 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
     return io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), &cpus);
 }
 
-/*
- * Where a ring was unmapped, the kernel may map the next one, of another thread, and puts the one
- * before the other. ThreadSanitizer does not see liburing's system calls: it takes the order from
- * here, or would find that the two threads race.
- */
-static void order_mappings(void)
-{
-    static unsigned changes;
-    __atomic_fetch_add(&changes, 1, __ATOMIC_ACQ_REL);
-}
-
 static void kernel_close(struct coil__ring *ring)
 {
     /* A registered descriptor would keep the ring alive after its close. */
     if ((ring->enter_flags & IORING_ENTER_REGISTERED_RING) != 0)
         io_uring_unregister_ring_fd(&ring->uring);
-    order_mappings();
+    coil__host_order_mappings();
     io_uring_queue_exit(&ring->uring);
 }
 
@@ -273,7 +262,7 @@ static int kernel_open(struct coil__ring *ring, const struct coil__ring_options 
     int err = set_up(&ring->uring, entries);
     if (err < 0)
         goto refused;
-    order_mappings();
+    coil__host_order_mappings();
     err = describe(ring);
     if (err < 0)
         goto close_ring;
