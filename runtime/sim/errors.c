@@ -210,6 +210,7 @@ static unsigned subjects_of(const struct coil__sim_op *op, struct coil__sim_file
 /* A short count first: the error is what the next one comes to. */
 static int32_t do_part(struct coil__sim_op *op, struct coil__sim_file *file, int32_t error)
 {
+    coil__assert(file != NULL); /* only what moves bytes is done in part */
     if (coil__sim_below(2) == 0)
         return error;
     coil__sim.forced.halves = true;
