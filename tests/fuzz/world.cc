@@ -88,6 +88,7 @@ void close_place(Place &place)
 int keep(void *)
 {
     bool none;
+    world->kept++;
     int err = coil_xchan_recv(&world->end, &none);
     COIL_SCOPE(cleanup, coil_after(kEnd));
     coil_scope_shield(&cleanup);
@@ -123,7 +124,8 @@ void check_all()
     coil_xchan_destroy(&world->end);
     world->values.expect_all_arrived();
     expect(world->locals == 0, "local values are destroyed", world->locals);
-    if (!world->was_cut)
+    /* A keeper that is cancelled before it has begun never runs, and closes nothing. */
+    if (!world->was_cut && world->kept == world->core_count)
         expect(coil__sim_files_count() == 0, "no descriptor is open", coil__sim_files_count());
     expect(coil_now() < kEnd, "all ends in time", coil_now());
 }

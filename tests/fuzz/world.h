@@ -68,6 +68,7 @@ struct World {
     Input &input;
     Values values;
     unsigned core_count = 1;
+    unsigned kept = 0;         /* cores whose keeper ran */
     bool may_deadlock = false; /* nothing ends it but that: no thread may be waited for */
     bool was_cut = false;      /* the power */
     unsigned living = 0;       /* coroutines of ours */
