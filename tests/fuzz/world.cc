@@ -113,6 +113,11 @@ void open_all(coil_scope &scope)
         err = coil_spawn_on(&scope, core, keep, nullptr);
         expect(err == 0, "a coroutine can be spawned", err);
     }
+    /* One that is cancelled before it has begun would never run, and close nothing. */
+    while (world->kept < world->core_count) { /* ends: nobody is there yet to cancel them */
+        int err = coil_yield();
+        expect(err == 0, "a keeper begins", err);
+    }
     int err = coil_queue_create(&world->queue, "other", 1 + world->input.byte(), 0);
     expect(err == 0, "a queue can be made", err);
 }
@@ -124,8 +129,7 @@ void check_all()
     coil_xchan_destroy(&world->end);
     world->values.expect_all_arrived();
     expect(world->locals == 0, "local values are destroyed", world->locals);
-    /* A keeper that is cancelled before it has begun never runs, and closes nothing. */
-    if (!world->was_cut && world->kept == world->core_count)
+    if (!world->was_cut)
         expect(coil__sim_files_count() == 0, "no descriptor is open", coil__sim_files_count());
     expect(coil_now() < kEnd, "all ends in time", coil_now());
 }
