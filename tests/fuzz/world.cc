@@ -84,7 +84,7 @@ void close_place(Place &place)
 }
 
 /* Cleans a core up when all others have ended, also if all were cancelled: hence on that core,
- * where a shield helps. */
+ * where a shield helps. Not before then, as a program that is stuck shall be seen to be. */
 int keep(void *)
 {
     bool none;
@@ -92,8 +92,9 @@ int keep(void *)
     int err = coil_xchan_recv(&world->end, &none);
     COIL_SCOPE(cleanup, coil_after(kEnd));
     coil_scope_shield(&cleanup);
-    while (world->living > 0 && err == -ECANCELED) /* ends: they are cancelled as well */
-        err = coil_sleep(COIL_MSEC) < 0 ? -ETIME : -ECANCELED;
+    if (err == -ECANCELED) /* some may not even have begun */
+        err = coil_xchan_recv(&world->end, &none);
+    expect(err == -EPIPE, "the end comes", err);
     expect(world->living == 0, "all coroutines end", world->living);
     close_place(world->here());
     return coil_scope_close(&cleanup, 0);
