@@ -4,7 +4,7 @@
  *
  * From the device (O_DIRECT) with N in flight, and from the page cache. Beside: a liburing loop
  * that queues the next read as it takes a completion and enters once for all; the same with
- * registered file and buffers, of which coil has the latter; fio with its io_uring engine,
+ * registered file and buffers, which coil has as well; fio with its io_uring engine,
  * submitting and taking in batches; and for the page cache pread(2). The device decides most of the
  * former: there the CPU time of a read is what tells the subjects apart.
  */
@@ -132,11 +132,15 @@ static int read_at_once(struct reads *reads, char *memory)
 
 static int coil_main(void *arg)
 {
+    struct reads *reads = arg;
     struct coil_memory memory;
     int result = coil_memory_open(&memory, sizeof(buffers));
     if (result < 0)
         return result;
-    result = read_at_once(arg, memory.at);
+    result = coil_file_register(reads->point.fd);
+    if (result == 0)
+        result = read_at_once(reads, memory.at);
+    coil_file_unregister(reads->point.fd);
     coil_memory_close(&memory);
     return result;
 }

@@ -81,8 +81,7 @@ ssize_t coil_writev(int fd, const struct iovec *iov, int iov_count)
 ssize_t coil_read_all(int fd, void *buf, size_t len)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
-    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
+    while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_read(fd, (char *)buf + done, len - done);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -96,8 +95,7 @@ ssize_t coil_read_all(int fd, void *buf, size_t len)
 ssize_t coil_write_all(int fd, const void *buf, size_t len)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
-    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
+    while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_write(fd, (const char *)buf + done, len - done);
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;
@@ -174,6 +172,7 @@ void coil_close_start(struct coil_future *future, int fd)
     io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
     coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
+    coil__registered_remove(coil__ring_here, fd);
 
     sqe = coil__op_begin_always(future, &close_kind, task);
     io_uring_prep_close(sqe, fd);

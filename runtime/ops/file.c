@@ -2,12 +2,16 @@
 /* Operations on files. */
 #include "ops/op.h"
 #include "ring/fixed.h"
+#include "ring/registered.h"
 
 #include <coil/file.h>
 #include <fcntl.h>
 
-static const struct coil_future_kind open_kind = {
-    .name = "open", .cancel = coil__op_cancel, .discard = coil__op_discard_fd, .by_path = true};
+static const struct coil_future_kind open_kind = {.name = "open",
+                                                  .cancel = coil__op_cancel,
+                                                  .event = coil__op_made_event,
+                                                  .discard = coil__op_discard_fd,
+                                                  .by_path = true};
 static const struct coil_future_kind pread_kind = {.name = "pread", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwrite_kind = {.name = "pwrite", .cancel = coil__op_cancel};
 
@@ -29,7 +33,7 @@ void coil_open_start(struct coil_future *future, const char *path, int flags, mo
     if (sqe == NULL)
         return;
     io_uring_prep_openat(sqe, AT_FDCWD, path, flags | O_CLOEXEC, mode);
-    coil__op_fire(sqe, future);
+    coil__op_fire_events(sqe, future);
 }
 
 int coil_open(const char *path, int flags, mode_t mode)
@@ -45,6 +49,7 @@ void coil_pread_start(struct coil_future *future, int fd, void *buf, size_t len,
     if (sqe == NULL)
         return;
     io_uring_prep_read(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    coil__registered_use(coil__ring_here, sqe);
     coil__op_fire_transfer(sqe, future, &pread_memory_kind, IORING_OP_READ_FIXED);
 }
 
@@ -62,6 +67,7 @@ void coil_pwrite_start(struct coil_future *future, int fd, const void *buf, size
     if (sqe == NULL)
         return;
     io_uring_prep_write(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    coil__registered_use(coil__ring_here, sqe);
     coil__op_fire_transfer(sqe, future, &pwrite_memory_kind, IORING_OP_WRITE_FIXED);
 }
 
@@ -79,6 +85,7 @@ void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *i
     if (sqe == NULL)
         return;
     io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
 }
 
@@ -96,6 +103,7 @@ void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *
     if (sqe == NULL)
         return;
     io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
 }
 
@@ -109,8 +117,7 @@ ssize_t coil_pwritev(int fd, const struct iovec *iov, int iov_count, off_t offse
 ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
-    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
+    while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -124,8 +131,7 @@ ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
 ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
-    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
+    while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_pwrite(fd, (const char *)buf + done, len - done, offset + (off_t)done);
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;
@@ -141,6 +147,7 @@ static inline __attribute__((always_inline)) void start_fsync(struct coil_future
     if (sqe == NULL)
         return;
     io_uring_prep_fsync(sqe, fd, flags);
+    coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
 }
 
@@ -183,4 +190,16 @@ int coil_statx(int dirfd, const char *path, int flags, unsigned mask, struct sta
     struct coil_future future;
     coil_statx_start(&future, dirfd, path, flags, mask, out);
     return (int)coil__await(&future);
+}
+
+int coil_file_register(int fd)
+{
+    (void)coil__self(); /* outside of a coroutine there may be no core either */
+    return coil__registered_add(coil__ring_here, fd);
+}
+
+void coil_file_unregister(int fd)
+{
+    (void)coil__self();
+    coil__registered_remove(coil__ring_here, fd);
 }

@@ -5,8 +5,10 @@
 #include <coil/net.h>
 #include <coil/stop.h>
 
-static const struct coil_future_kind socket_kind = {
-    .name = "socket", .cancel = coil__op_cancel, .discard = coil__op_discard_fd};
+static const struct coil_future_kind socket_kind = {.name = "socket",
+                                                    .cancel = coil__op_cancel,
+                                                    .event = coil__op_made_event,
+                                                    .discard = coil__op_discard_fd};
 static const struct coil_future_kind bind_kind = {.name = "bind", .cancel = coil__op_cancel};
 static const struct coil_future_kind listen_kind = {.name = "listen", .cancel = coil__op_cancel};
 static const struct coil_future_kind connect_kind = {.name = "connect", .cancel = coil__op_cancel};
@@ -23,7 +25,7 @@ void coil_socket_start(struct coil_future *future, int domain, int type, int pro
     if (sqe == NULL)
         return;
     io_uring_prep_socket(sqe, domain, type | SOCK_CLOEXEC, protocol, 0);
-    coil__op_fire(sqe, future);
+    coil__op_fire_events(sqe, future);
 }
 
 int coil_socket(int domain, int type, int protocol)
@@ -205,8 +207,7 @@ ssize_t coil_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
-    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
+    while (done < len) { /* ends: each round moves bytes or returns */
         ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -220,7 +221,6 @@ ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
 ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
 {
     size_t done = 0;
-    uint32_t closes = coil__op_closes(fd);
     do { /* ends: each round moves bytes or returns; nearly always there is one */
         struct coil_future future;
         coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
@@ -228,7 +228,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
         if (n < 0)
             return coil__op_outcome(done, n);
         done += (size_t)n;
-    } while (done < len && coil__op_closes(fd) == closes);
+    } while (done < len);
     return (ssize_t)done;
 }
 

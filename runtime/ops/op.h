@@ -4,6 +4,7 @@
 #define COIL_OPS_OP_H
 
 #include "core/core.h"
+#include "ring/registered.h"
 
 #include <coil/fd.h>
 #include <errno.h>
@@ -48,11 +49,22 @@ static inline void coil__op_fire_accept(struct io_uring_sqe *sqe, struct coil_fu
         coil_future_cancel(future);
 }
 
+/* The `event` of what makes a descriptor. */
+static inline void coil__op_made_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags; /* it is the only one */
+    if (result >= 0)
+        coil__registered_made(coil__ring_here, result);
+    coil__future_complete(future, coil__op_result(future, result));
+}
+
 /* What the end of such an operation means: it was coil_stop() that ended it, unless it was the
  * scope of who waits. */
 static inline int64_t coil__op_accept_result(struct coil_future *future, int32_t result)
 {
     coil__ending_leave(future);
+    if (result >= 0)
+        coil__registered_made(coil__ring_here, result);
     bool is_wanted = future->waiter == NULL || !future->waiter->cancelled;
     bool is_stop = coil__core_here->ending.phase != ENDING_SERVING;
     int64_t meant = coil__op_result(future, result);

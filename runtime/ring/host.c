@@ -2,6 +2,7 @@
 #include "ring/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -46,6 +47,13 @@ int coil__host_deafen(int fd)
     };
     const struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
     return coil__host_setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
+/* What was opened with O_PATH names a file and can't do anything with it. */
+int coil__host_check_file(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || (flags & O_PATH) != 0 ? -EBADF : 0;
 }
 
 cpu_set_t coil__host_away_from_core(const struct coil__ring_options *options)

@@ -11,6 +11,7 @@ int coil__host_listen(int fd, int backlog);
 int coil__host_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int coil__host_getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen);
 int coil__host_deafen(int fd);
+int coil__host_check_file(int fd);
 
 /* The CPUs for worker threads: `options->worker_cpus`, which is not NULL, without those that the
  * calling thread is pinned to, if others are left. */

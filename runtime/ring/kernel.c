@@ -237,6 +237,9 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
 
 static void kernel_close(struct coil__ring *ring)
 {
+    /* The files of the table would be closed some time after the ring. */
+    if (ring->has_file_table)
+        io_uring_unregister_files(&ring->uring);
     /* A registered descriptor would keep the ring alive after its close. */
     if ((ring->enter_flags & IORING_ENTER_REGISTERED_RING) != 0)
         io_uring_unregister_ring_fd(&ring->uring);
@@ -442,6 +445,27 @@ static int kernel_register_memory(struct coil__ring *ring, unsigned number, void
     return updated < 0 ? updated : 0;
 }
 
+/* The kernel allows no more places than descriptors. */
+static int open_file_table(struct coil__ring *ring)
+{
+    struct rlimit limit;
+    unsigned places = COIL_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < places)
+        places = (unsigned)limit.rlim_cur;
+    int err = io_uring_register_files_sparse(&ring->uring, places);
+    ring->has_file_table = err == 0;
+    return err;
+}
+
+static int kernel_register_file(struct coil__ring *ring, unsigned place, int fd)
+{
+    int err = ring->has_file_table ? 0 : open_file_table(ring);
+    if (err < 0)
+        return err;
+    int updated = io_uring_register_files_update(&ring->uring, place, &fd, 1);
+    return updated < 0 ? updated : 0;
+}
+
 const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
     .open = kernel_open,
@@ -463,4 +487,6 @@ const struct coil__ring_driver coil__ring_kernel = {
     .register_buffers = kernel_register_buffers,
     .unregister_buffers = kernel_unregister_buffers,
     .register_memory = kernel_register_memory,
+    .register_file = kernel_register_file,
+    .check_file = coil__host_check_file,
 };

@@ -346,4 +346,5 @@ const struct coil__ring_driver coil__ring_poll = {
     .deafen = coil__host_deafen,
     .register_buffers = poll_register_buffers,
     .unregister_buffers = poll_unregister_buffers,
+    .check_file = coil__host_check_file,
 };

@@ -3,6 +3,7 @@
 #include "ring/ring.h"
 
 #include "ring/op.h"
+#include "ring/registered.h"
 #include "future/timers.h"
 #include "base/clock.h"
 
@@ -114,6 +115,7 @@ void coil__ring_close(struct coil__ring *ring)
     if (ring->has_bell)
         ring->driver->close_bell(ring);
     ring->driver->close(ring);
+    coil__registered_close(ring);
     coil__ring_here = NULL;
 }
 

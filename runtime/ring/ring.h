@@ -9,6 +9,7 @@
 #include "ring/compat.h"
 #include "future/future.h"
 
+#include <coil/file.h>
 #include <coil/memory.h>
 #include <liburing.h>
 #include <sys/socket.h>
@@ -116,6 +117,13 @@ struct coil__ring_driver {
     /* Makes memory known by a number, for IORING_OP_READ_FIXED and WRITE_FIXED; with a size of 0
      * unknown again. NULL: those are not needed here. */
     int (*register_memory)(struct coil__ring *ring, unsigned number, void *at, size_t size);
+
+    /* Makes a file known by its place in a table of `COIL_FILES`, for IOSQE_FIXED_FILE; an entry
+     * that closes the place makes it unknown. NULL: those are not needed here. */
+    int (*register_file)(struct coil__ring *ring, unsigned place, int fd);
+
+    /* Whether a file is open there: 0 or -EBADF. */
+    int (*check_file)(int fd);
 };
 
 extern const struct coil__ring_driver coil__ring_kernel;
@@ -144,6 +152,14 @@ struct coil__ring_memory {
     size_t size;        /* 0: none has that number */
     uint32_t in_flight; /* operations to or from it */
     bool registered;    /* the driver knows it */
+};
+
+/* See ring/registered.h. */
+struct coil__ring_files {
+    uint16_t *places;                /* by descriptor, plus 1; 0: none. NULL: none has one */
+    uint64_t taken[COIL_FILES / 64]; /* a bit for each place */
+    uint64_t known[COIL_FILES / 64]; /* those of which the driver knows */
+    bool releasing;                  /* an entry that empties a place may not be submitted yet */
 };
 
 struct coil__ring {
@@ -182,6 +198,9 @@ struct coil__ring {
     bool has_memory_table; /* kernel driver: there is room for the numbers */
     unsigned memory_end;   /* no number from here on is in use */
     struct coil__ring_memory memories[COIL_MEMORIES];
+
+    bool has_file_table; /* kernel driver: likewise */
+    struct coil__ring_files files;
 };
 
 /* Opens the ring with `driver` / closes it; nothing may be in flight. */

@@ -177,6 +177,11 @@ static int sim_unregister_buffers(struct coil__ring *ring)
     return 0;
 }
 
+static int sim_check_file(int fd)
+{
+    return coil__sim_file_at(fd) == NULL ? -EBADF : 0;
+}
+
 const struct coil__ring_driver coil__ring_sim = {
     .name = "sim",
     .time_is_virtual = true,
@@ -203,4 +208,5 @@ const struct coil__ring_driver coil__ring_sim = {
     .getaddrinfo = coil__sim_getaddrinfo,
     .register_buffers = sim_register_buffers,
     .unregister_buffers = sim_unregister_buffers,
+    .check_file = sim_check_file,
 };

@@ -138,6 +138,46 @@ const Scripts kFileScripts = {
         open g file rdonly
         read g 10
     )"},
+    {"FileIsRegistered", R"(
+        open f file rdwr creat
+        open g other rdwr creat
+        register f
+        pwrite f hello 0
+        register f
+        register g
+        pwritev g ab,cd 1
+        unregister f
+        pread f 10 0
+        preadv g 2,9 0
+        unregister f
+        fsync g
+        fdatasync f
+        close g
+        register g
+        unregister g
+        pread g 10 0
+        fsync g
+        open h other rdonly
+        register h
+        pread h 10 0
+        pwrite h x 0
+    )"},
+    {"WhatIsRegisteredAndNoFile", R"(
+        tcp c s
+        register c
+        register s
+        send c hello
+        pread s 10 0
+        pipe r w
+        register r
+        begin i pread r 10 0
+        settle
+        close r
+        await i
+        socket l inet stream
+        register l
+        fsync l
+    )"},
     {"SyncOfWhatHasNoDisk", R"(
         tcp c s
         fsync c

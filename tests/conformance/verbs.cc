@@ -315,6 +315,18 @@ void start_fsync(Player &player, Op &op, const Words &words)
         coil_fdatasync_start(&op.future, player.fd(words.at(1)));
 }
 
+/* register FILE, unregister FILE */
+void start_register(Player &player, Op &op, const Words &words)
+{
+    int result = 0;
+    if (words[0] == "register")
+        result = coil_file_register(player.fd(words.at(1)));
+    else
+        coil_file_unregister(player.fd(words.at(1)));
+    op.tell = [result](Op &, int64_t) { return in_words(result); };
+    coil_nop_start(&op.future);
+}
+
 std::string tell_status(Op &op, int64_t result)
 {
     const struct statx &status = op.status;
@@ -340,16 +352,17 @@ void start_statx(Player &player, Op &op, const Words &words)
 using Start = void (*)(Player &player, Op &op, const Words &words);
 
 const std::map<std::string, Start> kVerbs = {
-    {"socket", start_socket},     {"bind", start_bind},       {"listen", start_listen},
-    {"connect", start_connect},   {"accept", start_accept},   {"send", start_send},
-    {"recv", start_recv},         {"sendmsg", start_sendmsg}, {"recvmsg", start_recvmsg},
-    {"shutdown", start_shutdown}, {"linger", start_option},   {"reuseport", start_option},
-    {"read", start_read},         {"write", start_write},     {"readv", start_readv},
-    {"writev", start_writev},     {"poll", start_poll},       {"close", start_close},
-    {"nop", start_nop},           {"sleep", start_sleep},     {"open", start_open},
-    {"pread", start_pread},       {"pwrite", start_pwrite},   {"preadv", start_preadv},
-    {"pwritev", start_pwritev},   {"fsync", start_fsync},     {"fdatasync", start_fsync},
-    {"statx", start_statx},       {"fstatx", start_statx},    {"send_zc", start_send_zc},
+    {"socket", start_socket},     {"bind", start_bind},           {"listen", start_listen},
+    {"connect", start_connect},   {"accept", start_accept},       {"send", start_send},
+    {"recv", start_recv},         {"sendmsg", start_sendmsg},     {"recvmsg", start_recvmsg},
+    {"shutdown", start_shutdown}, {"linger", start_option},       {"reuseport", start_option},
+    {"read", start_read},         {"write", start_write},         {"readv", start_readv},
+    {"writev", start_writev},     {"poll", start_poll},           {"close", start_close},
+    {"nop", start_nop},           {"sleep", start_sleep},         {"open", start_open},
+    {"pread", start_pread},       {"pwrite", start_pwrite},       {"preadv", start_preadv},
+    {"pwritev", start_pwritev},   {"fsync", start_fsync},         {"fdatasync", start_fsync},
+    {"statx", start_statx},       {"fstatx", start_statx},        {"send_zc", start_send_zc},
+    {"register", start_register}, {"unregister", start_register},
 };
 
 } // namespace

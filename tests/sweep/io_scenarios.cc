@@ -215,6 +215,36 @@ int read_into_memory()
     return err < 0 ? err : 0;
 }
 
+int copy_registered(int from, int to)
+{
+    size_t copied = 0;
+    int err = coil_file_register(from);
+    if (err == 0)
+        err = coil_file_register(to);
+    if (err == 0)
+        err = copy_contents(from, to, &copied);
+    if (err == 0)
+        err = coil_fsync(to);
+    coil_file_unregister(to);
+    return err < 0 || copied == kSize ? err : kWrong;
+}
+
+/* One is unregistered before it is closed, the other by that. */
+int registered_files()
+{
+    std::string text(kSize, 'r');
+    std::string from = scenario_folder() + "/from", to = scenario_folder() + "/to";
+    int err = make_file(from, text);
+    if (err < 0)
+        return err;
+    Owned source(coil_open(from.c_str(), O_RDONLY, 0));
+    Owned target(coil_open(to.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600));
+    if (source < 0 || target < 0)
+        return source < 0 ? source : target;
+    err = copy_registered(source, target);
+    return err < 0 ? err : check_file(to, text);
+}
+
 /* Of a stop that comes as they wait. */
 int closes()
 {
@@ -243,6 +273,7 @@ const std::vector<Scenario> kIoScenarios = {
     {"echo", 1, echo, "kpsl", {-EPIPE, -ECONNRESET}},
     {"messages", 1, messages, "kps"},
     {"memory", 1, read_into_memory, "kps"},
+    {"registered", 1, registered_files, "kps"},
     {"close", 1, closes, "kps"},
 };
 

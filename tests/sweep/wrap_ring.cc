@@ -53,13 +53,15 @@ void make_fail(io_uring_sqe *sqe, int error)
     sqe->user_data = user_data;
 }
 
-/* The read of an eventfd has no error, and a cancel by descriptor finds whatever there is: an
- * operation that is on the move is so on its way to a worker thread, where no socket goes. */
+/* The read of an eventfd has no error, nor has emptying a place in the table of files, and a cancel
+ * by descriptor finds whatever there is: an operation that is on the move is so on its way to a
+ * worker thread, where no socket goes. */
 bool never_fails(const io_uring_sqe *sqe)
 {
+    bool by_place = sqe->opcode == IORING_OP_CLOSE && sqe->file_index != 0;
     bool by_fd =
         sqe->opcode == IORING_OP_ASYNC_CANCEL && (sqe->cancel_flags & IORING_ASYNC_CANCEL_FD) != 0;
-    return sqe->user_data == COIL__TAG_BELL || by_fd;
+    return sqe->user_data == COIL__TAG_BELL || by_fd || by_place;
 }
 
 void look_at(io_uring_sqe *sqe)
@@ -167,6 +169,21 @@ int sweep_io_uring_register_buffers_update_tag(io_uring *ring, unsigned number, 
     static const Row row{"io_uring_register, memory", {ENOMEM, EOPNOTSUPP}};
     int err = memory->iov_len > 0 ? refused(row) : 0;
     return err != 0 ? err : io_uring_register_buffers_update_tag(ring, number, memory, tags, count);
+}
+
+int sweep_io_uring_register_files_sparse(io_uring *ring, unsigned count)
+{
+    static const Row row{"io_uring_register, a table of files", {ENOMEM, EINVAL}};
+    int err = refused(row);
+    return err != 0 ? err : io_uring_register_files_sparse(ring, count);
+}
+
+int sweep_io_uring_register_files_update(io_uring *ring, unsigned place, const int *files,
+                                         unsigned count)
+{
+    static const Row row{"io_uring_register, a file", {ENOMEM, EBADF}};
+    int err = refused(row);
+    return err != 0 ? err : io_uring_register_files_update(ring, place, files, count);
 }
 
 int sweep_io_uring_ring_dontfork(io_uring *ring)
