@@ -24,12 +24,12 @@ void coil_write_start(struct coil_future *future, int fd, const void *buf, size_
 void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count);
 void coil_writev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count);
 
-/* Reads until `len` bytes or the end. Returns the count, or the error that stopped it.
- * Cancelled after a part has moved, it returns that count: nothing is lost. */
+/* Reads until `len` bytes or the end. Returns the count, or the error that stopped it. Cancelled
+ * or closed by coil_close() after a part has moved, it returns that count: nothing is lost. */
 COIL_SUSPENDS ssize_t coil_read_all(int fd, void *buf, size_t len);
 
 /* Writes all of `buf`. Returns `len`, or the error; how much was written then is unspecified.
- * Cancelled after a part was written, it returns that count. */
+ * Cancelled or closed after a part was written, it returns that count. */
 COIL_SUSPENDS ssize_t coil_write_all(int fd, const void *buf, size_t len);
 
 /* Waits for one of poll(2)'s `events` and returns those that hold. IORING_OP_POLL_ADD. */

@@ -53,12 +53,12 @@ void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *messa
 void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message,
                         int flags);
 
-/* Receives until `len` bytes or the end of the stream. Returns the count, or the error.
- * Cancelled after a part has moved, it returns that count: nothing is lost. */
+/* Receives until `len` bytes or the end of the stream. Returns the count, or the error. Cancelled
+ * or closed by coil_close() after a part has moved, it returns that count: nothing is lost. */
 COIL_SUSPENDS ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags);
 
 /* Sends all of `buf`. Returns `len`, or the error; how much was sent then is unspecified.
- * Cancelled after a part was sent, it returns that count. */
+ * Cancelled or closed after a part was sent, it returns that count. */
 COIL_SUSPENDS ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags);
 
 /*

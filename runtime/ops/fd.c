@@ -81,7 +81,8 @@ ssize_t coil_writev(int fd, const struct iovec *iov, int iov_count)
 ssize_t coil_read_all(int fd, void *buf, size_t len)
 {
     size_t done = 0;
-    while (done < len) { /* ends: each round moves bytes or returns */
+    uint32_t closes = coil__op_closes(fd);
+    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_read(fd, (char *)buf + done, len - done);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -95,7 +96,8 @@ ssize_t coil_read_all(int fd, void *buf, size_t len)
 ssize_t coil_write_all(int fd, const void *buf, size_t len)
 {
     size_t done = 0;
-    while (done < len) { /* ends: each round moves bytes or returns */
+    uint32_t closes = coil__op_closes(fd);
+    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_write(fd, (const char *)buf + done, len - done);
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;

@@ -117,7 +117,8 @@ ssize_t coil_pwritev(int fd, const struct iovec *iov, int iov_count, off_t offse
 ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
 {
     size_t done = 0;
-    while (done < len) { /* ends: each round moves bytes or returns */
+    uint32_t closes = coil__op_closes(fd);
+    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -131,7 +132,8 @@ ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
 ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
 {
     size_t done = 0;
-    while (done < len) { /* ends: each round moves bytes or returns */
+    uint32_t closes = coil__op_closes(fd);
+    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_pwrite(fd, (const char *)buf + done, len - done, offset + (off_t)done);
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;

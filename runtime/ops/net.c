@@ -207,7 +207,8 @@ ssize_t coil_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
 {
     size_t done = 0;
-    while (done < len) { /* ends: each round moves bytes or returns */
+    uint32_t closes = coil__op_closes(fd);
+    while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);
         if (n < 0)
             return coil__op_outcome(done, n);
@@ -221,6 +222,7 @@ ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
 ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
 {
     size_t done = 0;
+    uint32_t closes = coil__op_closes(fd);
     do { /* ends: each round moves bytes or returns; nearly always there is one */
         struct coil_future future;
         coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
@@ -228,7 +230,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
         if (n < 0)
             return coil__op_outcome(done, n);
         done += (size_t)n;
-    } while (done < len);
+    } while (done < len && coil__op_closes(fd) == closes);
     return (ssize_t)done;
 }
 

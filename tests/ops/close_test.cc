@@ -105,12 +105,12 @@ TEST_P(Close, LetsEverybodyGoWhoWaits)
               }));
 }
 
-std::string name_of(const testing::TestParamInfo<Waiting> &info)
+template <class Param> std::string name_of(const testing::TestParamInfo<Param> &info)
 {
     return info.param.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Close, testing::ValuesIn(kWaiting), name_of);
+INSTANTIATE_TEST_SUITE_P(Ops, Close, testing::ValuesIn(kWaiting), name_of<Waiting>);
 
 TEST(Close, EndsTheConnectionForThePeerAtOnce)
 {
@@ -260,6 +260,70 @@ TEST(Close, OfOneDescriptorLeavesTheReplyOnAnotherAlone)
     };
     EXPECT_EQ(0, run(body, with_large_buffers()));
 }
+
+/* One that moves bytes in several rounds through a pipe, and what lets it have a part. */
+struct Rounds {
+    const char *name;
+    bool writes;
+    ssize_t (*move)(int fd, char *bytes, size_t len);
+    ssize_t (*let)(int other_end, char *bytes, size_t len);
+};
+
+const Rounds kRounds[] = {
+    {"ReadAll", false,
+     [](int fd, char *bytes, size_t len) { return coil_read_all(fd, bytes, len); },
+     [](int other_end, char *bytes, size_t len) { return write(other_end, bytes, len); }},
+    {"WriteAll", true,
+     [](int fd, char *bytes, size_t len) { return coil_write_all(fd, bytes, len); },
+     [](int other_end, char *bytes, size_t len) { return read(other_end, bytes, len); }},
+};
+
+void PrintTo(const Rounds &rounds, std::ostream *out)
+{
+    *out << rounds.name;
+}
+
+struct CloseBetween : testing::TestWithParam<Rounds> {};
+
+/* The first round is over, and the next not begun, when the number becomes another file's. */
+TEST_P(CloseBetween, RoundsLeavesAloneWhoGetsTheNumber)
+{
+    auto body = [] {
+        constexpr size_t kPart = 4096;
+        static char bytes[2 * kPart];
+        const Rounds &rounds = GetParam();
+        Pair pipe = make_pipe(kPart), bell = make_pipe();
+        Fd ours = std::move(rounds.writes ? pipe.right : pipe.left);
+        Fd other_end = std::move(rounds.writes ? pipe.left : pipe.right);
+        if (rounds.writes) {
+            EXPECT_EQ(ssize_t(kPart), write(ours, bytes, kPart));
+        }
+        int number = ours.release();
+        char byte;
+        COIL_FUTURE(rung);
+        coil_read_start(&rung, bell.left, &byte, 1); /* wakes us before the other one */
+        ssize_t moved = 0;
+        COIL_SCOPE(scope, coil_after(10 * COIL_SEC));
+        Body mover = [&] { return moved = rounds.move(number, bytes, 2 * kPart), 0; };
+        spawn(&scope, mover);
+        turn();
+        EXPECT_EQ(1, write(bell.right, "!", 1));
+        EXPECT_EQ(ssize_t(kPart), rounds.let(other_end, bytes, kPart));
+        EXPECT_EQ(1, coil_await(&rung));
+        EXPECT_EQ(0, coil_close(number));
+        Pair stranger = reuse(number);
+        EXPECT_EQ(1, write(stranger.right, "?", 1));
+        turn();
+        EXPECT_EQ(0u, bytes_waiting(stranger.right));
+        EXPECT_EQ(1u, bytes_waiting(stranger.left));
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ(ssize_t(kPart), moved);
+        return 0;
+    };
+    EXPECT_EQ(0, run(body));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, CloseBetween, testing::ValuesIn(kRounds), name_of<Rounds>);
 
 /* The kernel tells only operations of it: this receiver had none in flight. */
 TEST(Close, EndsAReceiverThatReceivesNothingJustThen)
