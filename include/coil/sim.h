@@ -2,7 +2,7 @@
 /*
  * The simulator: any program on coil, unmodified, in a world that a seed decides.
  *
- *     COIL_RING=sim:SEED[,faults=off|mild|harsh][,descriptors=N] program ...
+ *     COIL_RING=sim:SEED[,faults=off|mild|harsh][,KNOB=N]... program ...
  *
  * All cores run on one thread, turn by turn as the seed wants it; the kernel is simulated, and so
  * is the time: the clock begins at 1 s, and jumps to the next event when everybody waits, so that a
@@ -23,6 +23,11 @@
  *     faults=harsh   and what happens on bad days: operations fail with every error that Linux may
  *                    give for them, and with no other; what a failure does is done
  *     descriptors=N  how many the process may have (1024)
+ *     partition=N    one thing sent in N begins a partition, see below (harsh: 5000; else 0: none)
+ *     silence=N      one thing sent in N is the last on its connection, see below (0: none)
+ *     power=N        the power is cut at one of the first N operations, as by coil_sim_crash() (0:
+ *                    it is not); but never in a world that begins with what a cut has left, so that
+ *                    a program that runs again then goes on
  *
  * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
  *
@@ -37,6 +42,17 @@
  * that are reset, aborted or refused, that time out after the 127 s for which the kernel asks
  * again, networks and hosts that can't be reached, no memory, no descriptor or port left in the
  * machine, and datagrams that are lost.
+ *
+ * A partition splits the ports, as if each were a host, in two sides, for up to three minutes. What
+ * is sent between them over a connection is held, and arrives when it is sent again some time after
+ * the end; datagrams are lost; connects ask again after 1, 2, 4 ... s, and time out after 127. A
+ * connection that falls silent has lost its peer for ever, at either end, as by a power cut: no end
+ * and no reset ever comes. What is sent is accepted until the window is full, and 15 min 25 s after
+ * the first of it the sender hears of -ETIMEDOUT, as Linux has it. Who only receives waits for
+ * ever, unless it has set SO_KEEPALIVE (2 h 11 min 15 s, or as TCP_KEEPIDLE and the like say);
+ * TCP_USER_TIMEOUT is heeded. Silence is a knob of its own since a program that waits without any
+ * time-out then ends in a deadlock, and rightly so. Neither happens with faults=off, nor to Unix
+ * sockets.
  *
  * Files are in memory, and begin empty. One of the machine's that a program opens is copied in;
  * none is ever changed. Faults: mild, short transfers; harsh, -EIO, -ENOSPC and -EDQUOT, of a write

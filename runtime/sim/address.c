@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is bound to which name. */
-#include "sim/socket.h"
+#include "sim/outage.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +19,7 @@ static unsigned next_ephemeral;
 void coil__sim_net_open(void)
 {
     coil__list_init(&bound_sockets);
+    coil__sim_outage_open();
     next_ephemeral = coil__sim_below(EPHEMERAL_COUNT);
 }
 

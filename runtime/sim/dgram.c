@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Datagrams: they may be lost, and overtake each other. */
-#include "sim/socket.h"
+#include "sim/outage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -76,7 +76,10 @@ static int32_t dgram_write(struct coil__sim_op *op, struct coil__sim_transfer *t
         return local;
     if (to == NULL && socket->state == COIL__SIM_CONNECTED)
         socket->error = ECONNREFUSED; /* told to the next operation */
+    if (to != NULL)
+        coil__sim_outage_draw();
     bool is_lost = to == NULL || to->pending + transfer->len > COIL__SIM_WINDOW ||
+                   coil__sim_parted(&socket->own, (const struct sockaddr *)&to->own.name) ||
                    (socket->domain != AF_UNIX && coil__sim_chance(COIL_SIM_FAULTS_HARSH, 20000));
     if (is_lost)
         return (int32_t)transfer->len;

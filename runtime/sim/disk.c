@@ -37,8 +37,11 @@ static void free_inodes(bool all)
     }
 }
 
+/* What a cut has left is found by a world that keeps its power. */
 void coil__sim_disk_open(void)
 {
+    if (coil__sim.knobs.power > 0 && !was_cut)
+        coil__sim.cut_at = 1 + coil__sim_below(coil__sim.knobs.power);
     free_inodes(!was_cut);
     was_cut = false;
     if (coil__list_empty(&inodes))
@@ -242,6 +245,26 @@ void coil_sim_crash(void)
 {
     if (!coil__sim.runs || coil__sim.cut)
         return;
+    coil__sim_record(0, COIL__FACT_NOTE, 0, "end of", "power", coil__sim.op_count, 0, 0);
     coil__sim_disk_cut();
     coil__sim_cut_ops();
+}
+
+/* While cores begin or end it waits for them: each has to hear of it. */
+static void power_fails(struct coil__sim_event *event)
+{
+    for (unsigned i = 0; i < coil__sim.core_count; i++) {
+        if (coil__sim.rings[i] == NULL) {
+            coil__sim_plan(event, COIL_USEC);
+            return;
+        }
+    }
+    coil_sim_crash();
+}
+
+void coil__sim_power_plan(void)
+{
+    static struct coil__sim_event event;
+    event = (struct coil__sim_event){.fire = power_fails};
+    coil__sim_plan(&event, 0);
 }

@@ -187,7 +187,8 @@ static unsigned stream_subjects(const struct coil__sim_socket *socket)
     if (socket->domain == AF_UNIX)
         return LOCAL;
     bool is_open = socket->state == COIL__SIM_CONNECTED && !socket->reset && socket->error == 0 &&
-                   !socket->sends_no_more && !socket->reads_no_more && !socket->peer_sends_no_more;
+                   !socket->silent && !socket->sends_no_more && !socket->reads_no_more &&
+                   !socket->peer_sends_no_more;
     return is_open ? CONNECTION : STREAM;
 }
 

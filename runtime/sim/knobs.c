@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DESCRIPTORS = 1024, DESCRIPTORS_MAX = 1 << 20 };
+enum { DESCRIPTORS = 1024, DESCRIPTORS_MAX = 1 << 20, ODDS_MAX = 1000000000 };
 
 static const char *const faults_names[] = {
     [COIL_SIM_FAULTS_OFF] = "off",
@@ -57,18 +57,31 @@ static int read_knob(const char **text, struct coil__sim_knobs *knobs)
 {
     if (skip(text, "faults="))
         return read_faults(text, &knobs->faults);
-    uint64_t number = 0;
-    if (!skip(text, "descriptors=") || read_number(text, &number) < 0 || number == 0 ||
-        number > DESCRIPTORS_MAX)
-        return -EINVAL;
-    knobs->descriptors = (uint32_t)number;
-    return 0;
+    const struct {
+        const char *name;
+        uint32_t *value, least, most;
+    } numbers[] = {{"descriptors=", &knobs->descriptors, 1, DESCRIPTORS_MAX},
+                   {"partition=", &knobs->partition, 0, ODDS_MAX},
+                   {"silence=", &knobs->silence, 0, ODDS_MAX},
+                   {"power=", &knobs->power, 0, ODDS_MAX}};
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint64_t number;
+        if (!skip(text, numbers[i].name))
+            continue;
+        if (read_number(text, &number) < 0 || number < numbers[i].least || number > numbers[i].most)
+            return -EINVAL;
+        *numbers[i].value = (uint32_t)number;
+        return 0;
+    }
+    return -EINVAL;
 }
 
 int coil__sim_knobs_read(const char *text, struct coil__sim_knobs *knobs)
 {
     const char *all = text;
-    *knobs = (struct coil__sim_knobs){.faults = COIL_SIM_FAULTS_MILD, .descriptors = DESCRIPTORS};
+    *knobs = (struct coil__sim_knobs){.faults = COIL_SIM_FAULTS_MILD,
+                                      .descriptors = DESCRIPTORS,
+                                      .partition = COIL__SIM_AS_FAULTS};
     int err = read_number(&text, &knobs->seed);
     while (err == 0 && *text == ',') { /* ends: each round takes a character */
         text++;
@@ -76,7 +89,8 @@ int coil__sim_knobs_read(const char *text, struct coil__sim_knobs *knobs)
     }
     if (err == 0 && *text == '\0')
         return 0;
-    coil__log("sim:%s: not SEED[,faults=off|mild|harsh][,descriptors=N]; wrong from \"%s\" on", all,
-              text);
+    coil__log("sim:%s: not SEED[,faults=off|mild|harsh][,descriptors=N][,partition=N][,silence=N]"
+              "[,power=N]; wrong from \"%s\" on",
+              all, text);
     return -EINVAL;
 }

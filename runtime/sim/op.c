@@ -345,6 +345,8 @@ static void submit(struct coil__sim_ring *ring, const struct io_uring_sqe *sqe)
     op->ring = ring;
     op->code = coil__sim_opcode_of(sqe->opcode);
     op->number = ++coil__sim.op_count;
+    if (__builtin_expect(op->number == coil__sim.cut_at, 0))
+        coil__sim_power_plan();
     op->state = COIL__SIM_OP_PLANNED;
     op->sqe = *sqe;
     op->holds = holds_memory(sqe);

@@ -89,6 +89,9 @@ int32_t coil__sim_cancel(struct coil__sim_op *op);
 /* Lets go of the parked operations of a file or number: for close and shutdown. */
 void coil__sim_op_stop(struct coil__sim_op *op, int32_t result);
 
+/* Cuts the power, very soon. */
+void coil__sim_power_plan(void);
+
 /* Ends all operations that would do something: the power is off. */
 void coil__sim_cut_ops(void);
 

@@ -2,8 +2,11 @@
 /* What all sockets have in common: their life, their parcels, their options. */
 #include "sim/socket.h"
 
+#include "sim/outage.h"
+
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +21,7 @@ struct coil__sim_socket *coil__sim_socket_make(int domain, int type)
     coil__sim_file_init(&socket->file, is_stream ? &coil__sim_stream_kind : &coil__sim_dgram_kind);
     socket->domain = domain;
     socket->type = type;
+    socket->patience = (struct coil__sim_patience){.idle_s = 7200, .interval_s = 75, .count = 9};
     coil__list_init(&socket->on_the_way);
     coil__list_init(&socket->arrived);
     coil__list_init(&socket->queue);
@@ -85,7 +89,8 @@ static void discard_arrived(struct coil__sim_socket *socket)
     coil__list_init(&socket->arrived);
 }
 
-void coil__sim_socket_free(struct coil__sim_socket *socket)
+/* Of all that is on the way. */
+static void discard_on_the_way(struct coil__sim_socket *socket)
 {
     struct coil_link *next;
     for (struct coil_link *link = socket->on_the_way.next; link != &socket->on_the_way;
@@ -94,7 +99,28 @@ void coil__sim_socket_free(struct coil__sim_socket *socket)
         coil__sim_unplan(&parcel_of(link)->event);
         discard(parcel_of(link));
     }
+    coil__list_init(&socket->on_the_way);
+}
+
+size_t coil__sim_lose_parcels(struct coil__sim_socket *socket)
+{
+    size_t lost = 0;
+    for (struct coil_link *link = socket->on_the_way.next; link != &socket->on_the_way;
+         link = link->next) {
+        struct coil__sim_parcel *parcel = parcel_of(link);
+        lost += parcel->len + (parcel->kind == COIL__SIM_FIN ? 1 : 0);
+        parcel->sender = NULL; /* which does not hear that it was let go of */
+    }
+    discard_on_the_way(socket);
+    return lost;
+}
+
+void coil__sim_socket_free(struct coil__sim_socket *socket)
+{
+    discard_on_the_way(socket);
     discard_arrived(socket);
+    if (socket->will_give_up)
+        coil__sim_unplan(&socket->gives_up);
     if (coil__list_linked(&socket->bound))
         coil__list_remove(&socket->bound);
     free(socket);
@@ -152,6 +178,9 @@ struct coil__sim_parcel *coil__sim_send_parcel(struct coil__sim_socket *to,
     to->pending += len;
     coil__list_append(&to->on_the_way, &parcel->link);
     coil_time arrival = coil__sim.now + 1 + coil__sim_delay(usual_way);
+    coil__sim_outage_draw();
+    coil_time held = to->type == SOCK_STREAM ? coil__sim_held_until(to) : 0;
+    arrival = held > arrival ? held : arrival;
     if ((to->type == SOCK_STREAM || to->domain == AF_UNIX) && arrival <= to->last_arrival)
         arrival = to->last_arrival + 1; /* in the order of sending */
     to->last_arrival = arrival;
@@ -209,7 +238,48 @@ static int set_linger(struct coil__sim_socket *socket, const void *value, sockle
     return 0;
 }
 
-/* SO_REUSEPORT and SO_LINGER are the only ones that make a difference here. */
+/* The number of the socket that such an option sets; NULL: it makes no difference here. */
+static int64_t *patience_of(struct coil__sim_socket *socket, int level, int name)
+{
+    if (level != IPPROTO_TCP)
+        return NULL;
+    switch (name) {
+    case TCP_KEEPIDLE:
+        return &socket->patience.idle_s;
+    case TCP_KEEPINTVL:
+        return &socket->patience.interval_s;
+    case TCP_KEEPCNT:
+        return &socket->patience.count;
+    case TCP_USER_TIMEOUT:
+        return &socket->patience.user_timeout_ms;
+    default:
+        return NULL;
+    }
+}
+
+static int set_number(struct coil__sim_socket *socket, int level, int name, int value)
+{
+    int64_t *number = patience_of(socket, level, name);
+    if (number != NULL && (value < 0 || (value == 0 && name != TCP_USER_TIMEOUT)))
+        return -EINVAL;
+    if (number != NULL)
+        *number = value;
+    else if (level == SOL_SOCKET && name == SO_KEEPALIVE)
+        socket->patience.keeps_alive = value != 0;
+    else if (level == SOL_SOCKET && name == SO_REUSEPORT)
+        socket->shares_port = value != 0;
+    if (socket->silent)
+        coil__sim_plan_giving_up(socket);
+    return 0;
+}
+
+/* Others than these and SO_LINGER make no difference here. */
+static bool is_number(struct coil__sim_socket *socket, int level, int name)
+{
+    return patience_of(socket, level, name) != NULL ||
+           (level == SOL_SOCKET && (name == SO_KEEPALIVE || name == SO_REUSEPORT));
+}
+
 int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     struct coil__sim_file *file = coil__sim_file_at(fd);
@@ -219,14 +289,13 @@ int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen
         return -ENOTSOCK;
     if (level == SOL_SOCKET && name == SO_LINGER)
         return set_linger(coil__sim_socket_of(file), value, len);
-    if (level != SOL_SOCKET || name != SO_REUSEPORT)
+    if (!is_number(coil__sim_socket_of(file), level, name))
         return 0;
-    int on = 0;
-    if (len < sizeof(on))
+    int number = 0;
+    if (len < sizeof(number))
         return -EINVAL;
-    memcpy(&on, value, sizeof(on));
-    coil__sim_socket_of(file)->shares_port = on != 0;
-    return 0;
+    memcpy(&number, value, sizeof(number));
+    return set_number(coil__sim_socket_of(file), level, name, number);
 }
 
 int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len)

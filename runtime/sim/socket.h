@@ -19,6 +19,13 @@ struct coil__sim_address {
     socklen_t len; /* 0: none */
 };
 
+/* What its options say about how long it waits for a peer that is not heard any more. */
+struct coil__sim_patience {
+    bool keeps_alive;                  /* SO_KEEPALIVE */
+    int64_t idle_s, interval_s, count; /* TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT */
+    int64_t user_timeout_ms;           /* TCP_USER_TIMEOUT; 0: as the kernel has it */
+};
+
 enum coil__sim_socket_state { COIL__SIM_FRESH, COIL__SIM_LISTENING, COIL__SIM_CONNECTED };
 
 struct coil__sim_socket {
@@ -39,6 +46,13 @@ struct coil__sim_socket {
     struct coil_link arrived;      /* and those that have and are not all read */
     size_t pending;                /* bytes of both */
     coil_time last_arrival;        /* of a parcel to this socket */
+
+    struct coil__sim_patience patience;
+    bool silent;       /* nothing gets through any more, either way (sim/outage.h): */
+    bool will_give_up; /* `gives_up` is planned */
+    coil_time silent_since, unacked_since;
+    size_t unacked; /* bytes given to it that never will be acknowledged */
+    struct coil__sim_event gives_up;
 
     struct coil_link queue;  /* of a listener: connections that nobody has accepted */
     struct coil_link queued; /* in it */
@@ -93,6 +107,10 @@ void coil__sim_fill_parcel(struct coil__sim_parcel *parcel, struct coil__sim_op 
 
 /* The peer has it, and says so: it has a copy from here on. */
 void coil__sim_settle_parcel(struct coil__sim_parcel *parcel);
+
+/* Loses all that is on the way to the socket: how many bytes that is, the end counting as one.
+ * Memory that it was sent from without a copy is held on: nobody says that it has arrived. */
+size_t coil__sim_lose_parcels(struct coil__sim_socket *socket);
 
 /* The first parcel that has arrived; NULL: none has. Frees one. */
 struct coil__sim_parcel *coil__sim_first_parcel(struct coil__sim_socket *socket);

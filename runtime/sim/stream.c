@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections: bounded both ways, closed one way or by force. */
-#include "sim/socket.h"
+#include "sim/outage.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/un.h>
 
-enum { SOMAXCONN_HERE = 4096 };
+enum { SOMAXCONN_HERE = 4096, KNOCKS = 7 /* which take 127 s in all */ };
 
 /* Nobody has heard the handshake, or the queue is full: the kernel sends it again, later each time,
  * and in the end gives up. */
 static int32_t knock_again(struct coil__sim_op *op)
 {
-    enum { KNOCKS = 7 }; /* 127 s in all */
-    if (op->rounds == KNOCKS)
-        return -ETIMEDOUT;
     coil__sim_plan(&op->event, (COIL_SEC << op->rounds++) + coil__sim_delay(4 * COIL_MSEC));
     return COIL__SIM_GOES_ON;
 }
@@ -40,11 +37,7 @@ static int32_t enter_queue(struct coil__sim_socket *client, struct coil__sim_soc
     struct coil__sim_socket *server = coil__sim_socket_make(client->domain, SOCK_STREAM);
     if (server == NULL)
         return -ENOMEM;
-    int err = client->own.len > 0 ? 0 : coil__sim_bind(client, NULL, 0);
-    if (err < 0) {
-        coil__sim_socket_free(server);
-        return err;
-    }
+    server->patience = listener->patience;
     server->own = listener->own;
     server->other = client->own;
     client->other = listener->own;
@@ -63,6 +56,16 @@ static int32_t nobody_there(const struct sockaddr *name, const struct coil__sim_
     return is_path && bound == NULL ? -ENOENT : -ECONNREFUSED;
 }
 
+/* Whether the handshake does not get through. */
+static bool is_kept_out(const struct coil__sim_op *op, const struct coil__sim_socket *socket,
+                        const struct sockaddr *name)
+{
+    if (socket->domain == AF_UNIX)
+        return false;
+    coil__sim_outage_draw();
+    return op->in_vain || coil__sim_parted(&socket->own, name);
+}
+
 static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *socket)
 {
     static const struct coil__sim_address anybody;
@@ -74,7 +77,11 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
         return -EISCONN;
     if (err < 0)
         return err;
-    if (op->in_vain)
+    if (op->rounds == KNOCKS)
+        return -ETIMEDOUT;
+    if (socket->own.len == 0 && !is_local && coil__sim_bind(socket, NULL, 0) < 0)
+        return -EADDRNOTAVAIL; /* no port is left */
+    if (is_kept_out(op, socket, name))
         return knock_again(op);
     struct coil__sim_socket *listener = coil__sim_find(SOCK_STREAM, name, len, NULL);
     if (listener == NULL)
@@ -85,7 +92,8 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
         return knock_again(op);
     if (listener->queue_len > listener->backlog)
         return is_local ? wait_for_room(op) : knock_again(op);
-    return enter_queue(socket, listener);
+    err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    return err < 0 ? err : enter_queue(socket, listener);
 }
 
 static int32_t connect_dgram(struct coil__sim_op *op, struct coil__sim_socket *socket)
@@ -189,7 +197,7 @@ static int32_t may_send(struct coil__sim_socket *socket)
 
 int32_t coil__sim_reset(struct coil__sim_op *op, struct coil__sim_socket *socket)
 {
-    if (socket->peer != NULL)
+    if (socket->peer != NULL && !socket->silent)
         coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
     coil__sim_lose_all(socket);
     coil__sim_file_news(&socket->file);
@@ -201,6 +209,31 @@ static int32_t send_into_nothing(struct coil__sim_socket *socket, size_t len)
 {
     coil__sim_send_parcel(socket, COIL__SIM_RESET, 0);
     return (int32_t)len;
+}
+
+/* How much may be sent before something has been taken, or acknowledged. */
+static size_t window_of(const struct coil__sim_socket *socket)
+{
+    size_t used = socket->silent         ? socket->unacked
+                  : socket->peer != NULL ? socket->peer->pending
+                                         : 0;
+    return COIL__SIM_WINDOW > used ? COIL__SIM_WINDOW - used : 0;
+}
+
+/* Sends the next bytes; false: there is no memory. What nobody will acknowledge is held until the
+ * kernel gives up. */
+static bool carry(struct coil__sim_op *op, const struct coil__sim_transfer *transfer, size_t len)
+{
+    struct coil__sim_socket *socket = coil__sim_socket_of(op->file);
+    if (socket->silent) {
+        coil__sim_swallow(socket, len);
+        op->read += op->holds ? 1 : 0;
+        return true;
+    }
+    struct coil__sim_parcel *parcel = coil__sim_send_parcel(socket->peer, COIL__SIM_DATA, len);
+    if (parcel != NULL)
+        coil__sim_fill_parcel(parcel, op, transfer, op->progress);
+    return parcel != NULL;
 }
 
 static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
@@ -217,19 +250,17 @@ static int32_t stream_write(struct coil__sim_op *op, struct coil__sim_transfer *
         return op->progress > 0 ? (int32_t)op->progress : -EPIPE;
     if (left == 0)
         return 0; /* an empty parcel would look like the end */
-    if (socket->peer == NULL)
+    coil__sim_silence_draw(socket);
+    if (socket->peer == NULL && !socket->silent)
         return send_into_nothing(socket, transfer->len);
-    size_t window =
-        COIL__SIM_WINDOW > socket->peer->pending ? COIL__SIM_WINDOW - socket->peer->pending : 0;
+    size_t window = window_of(socket);
     if (window == 0) {
         bool waits = (transfer->flags & MSG_DONTWAIT) == 0;
         return waits ? COIL__SIM_PARK : op->progress > 0 ? (int32_t)op->progress : -EAGAIN;
     }
     size_t part = coil__sim_part(left < window ? left : window);
-    struct coil__sim_parcel *parcel = coil__sim_send_parcel(socket->peer, COIL__SIM_DATA, part);
-    if (parcel == NULL)
+    if (!carry(op, transfer, part))
         return -ENOMEM;
-    coil__sim_fill_parcel(parcel, op, transfer, op->progress);
     op->progress += part;
     if (op->progress == transfer->len || (transfer->flags & MSG_WAITALL) == 0)
         return (int32_t)op->progress;
@@ -335,7 +366,7 @@ static uint32_t stream_events(const struct coil__sim_file *file)
         events |= POLLIN;
     if (ends)
         events |= POLLRDHUP;
-    if (socket->peer == NULL || socket->peer->pending < COIL__SIM_WINDOW)
+    if (window_of(socket) > 0)
         events |= socket->state == COIL__SIM_CONNECTED ? POLLOUT : 0;
     if ((ends && socket->sends_no_more) || socket->reset)
         events |= POLLHUP;
@@ -346,7 +377,9 @@ static uint32_t stream_events(const struct coil__sim_file *file)
 
 static void end_sending(struct coil__sim_socket *socket)
 {
-    if (!socket->sends_no_more && socket->peer != NULL)
+    if (!socket->sends_no_more && socket->silent)
+        coil__sim_swallow(socket, 1);
+    else if (!socket->sends_no_more && socket->peer != NULL)
         coil__sim_send_parcel(socket->peer, COIL__SIM_FIN, 0);
     socket->sends_no_more = true;
 }
@@ -403,7 +436,9 @@ static void stream_end(struct coil__sim_file *file)
 {
     struct coil__sim_socket *socket = coil__sim_socket_of(file);
     reset_queued(socket);
-    if (socket->peer != NULL) {
+    if (socket->peer != NULL && socket->silent) {
+        socket->peer->peer = NULL;
+    } else if (socket->peer != NULL) {
         if (socket->pending > 0 || socket->resets)
             coil__sim_send_parcel(socket->peer, COIL__SIM_RESET, 0);
         else if (!socket->sends_no_more || socket->domain == AF_UNIX)

@@ -61,7 +61,8 @@ struct coil__sim {
     struct coil__sim_ring **rings; /* by core; NULL: not open */
     unsigned core_count;
     bool runs;
-    bool cut; /* the power is off: nothing is done any more */
+    bool cut;        /* the power is off: nothing is done any more */
+    uint64_t cut_at; /* it is cut when this operation begins; 0: nobody cuts it */
     struct coil__sim_forced forced;
 };
 

@@ -375,7 +375,7 @@ TEST(SimErrors, AreEachOfTheTableAndNoOther)
     Driver driver;
     for (auto drive : {drive_files, drive_names, drive_names_of_sockets, drive_pairs, drive_loop}) {
         Simulated outcome = simulate(
-            7, [&] { return drive(driver), 0; }, 1, ",faults=harsh");
+            7, [&] { return drive(driver), 0; }, 1, ",faults=harsh,partition=0");
         EXPECT_EQ(0, outcome.result);
     }
     for (unsigned opcode = 0; opcode < 256; opcode++) {
@@ -432,7 +432,7 @@ TEST(SimErrors, OfAWriteMayComeBehindAPart)
             }
             return closed(fd), 0;
         },
-        1, ",faults=harsh");
+        1, ",faults=harsh,partition=0");
     EXPECT_GT(shorts, 3);
     EXPECT_GT(alone, 3);
 }
@@ -466,7 +466,7 @@ TEST(SimErrors, OfAConnectionAreHeardAtBothEnds)
             closed(pair.there);
             return closed(listener), 0;
         },
-        1, ",faults=harsh");
+        1, ",faults=harsh,partition=0");
     EXPECT_GT(resets, 0);
 }
 
@@ -489,7 +489,7 @@ TEST(SimErrors, OfConnectTakeAsLongAsTheKernelWaits)
             }
             return closed(listener), 0;
         },
-        1, ",faults=harsh");
+        1, ",faults=harsh,partition=0");
     EXPECT_GT(slow[true], 3);
     EXPECT_GT(slow[false], 1000);
 }
@@ -521,7 +521,7 @@ TEST(SimErrors, OfAcceptLoseItsConnectionOnlyWhenItWasAborted)
             }
             return closed(listener), 0;
         },
-        1, ",faults=harsh");
+        1, ",faults=harsh,partition=0");
     EXPECT_GT(seen[-ECONNABORTED], 10);
     EXPECT_GT(seen[-ENFILE], 0);
     EXPECT_GT(seen[0], 3000);
@@ -542,7 +542,7 @@ TEST(SimErrors, OfCloseCloseNevertheless)
             }
             return 0;
         },
-        1, ",faults=harsh");
+        1, ",faults=harsh,partition=0");
     EXPECT_GT(failures, 1);
 }
 
@@ -563,7 +563,7 @@ TEST(SimErrors, OfASyncOfADirectoryLoseTheNamesThatWereNew)
                 coil_sim_crash();
                 return 0;
             },
-            1, ",faults=harsh");
+            1, ",faults=harsh,partition=0");
         simulate(
             seed,
             [&] {
@@ -591,7 +591,7 @@ TEST(SimErrors, OfAWakeUpLoseNoMessage)
                 }
                 return 0;
             },
-            2, ",faults=harsh");
+            2, ",faults=harsh,partition=0");
         EXPECT_EQ(1000, answers) << seed;
     }
 }

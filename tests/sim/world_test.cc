@@ -187,7 +187,8 @@ TEST(Sim, ReportsWhoWaitsForEachOther)
 TEST(Sim, RefusesKnobsThatItDoesNotHave)
 {
     for (const char *wrong : {"", "x", "1x", "-1", "1,", "1,faults", "1,faults=bad", "1,cheap=1",
-                              "1,descriptors=0", "1,descriptors=x", "99999999999999999999"}) {
+                              "1,descriptors=0", "1,descriptors=x", "1,power=", "1,silence=-1",
+                              "1,partition=2000000000", "99999999999999999999"}) {
         std::vector<std::string> log;
         std::string ring = std::string("sim:") + wrong;
         coil_options options = cores(1);
