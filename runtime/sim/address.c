@@ -140,16 +140,28 @@ int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name,
         return err;
     const in_port_t *port = port_of(&address.name);
     bool nameless = port == NULL && address.len == sizeof(sa_family_t);
-    if (port != NULL && *port == 0)
+    bool is_chosen = port != NULL && *port == 0;
+    if (is_chosen)
         err = choose_port(socket, &address);
     else if (!nameless && is_taken(socket, &address))
         err = -EADDRINUSE;
     if (err < 0)
         return err;
     socket->own = address;
+    socket->port_was_chosen = is_chosen;
     if (!nameless)
         coil__list_append(&bound_sockets, &socket->bound);
     return 0;
+}
+
+void coil__sim_leave_port(struct coil__sim_socket *socket)
+{
+    bool has_failed = socket->type == SOCK_STREAM && socket->state == COIL__SIM_FRESH;
+    if (!has_failed || !socket->port_was_chosen)
+        return;
+    socket->port_was_chosen = false;
+    socket->own.len = 0;
+    coil__list_remove(&socket->bound);
 }
 
 /* One that is connected hears only its peer. */

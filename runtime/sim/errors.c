@@ -69,13 +69,13 @@ static const struct coil__sim_error of_write[] = {
 /* The reset of a connection that has just been made is told by its connect. */
 static const struct coil__sim_error of_connect[] = {
     {STREAM, -ETIMEDOUT, 5000, COIL__SIM_IN_VAIN},
-    {STREAM, -ECONNREFUSED, 2000, COIL__SIM_NOTHING_DONE},
-    {STREAM, -ECONNRESET, 1000, COIL__SIM_NOTHING_DONE},
-    {STREAM, -EADDRNOTAVAIL, 1000, COIL__SIM_NOTHING_DONE}, /* no port is left */
-    {STREAM, -EHOSTUNREACH, 1000, COIL__SIM_NOTHING_DONE},
-    {STREAM | DATAGRAMS, -ENETUNREACH, 1000, COIL__SIM_NOTHING_DONE},
-    {STREAM | DATAGRAMS, -ENOBUFS, 500, COIL__SIM_NOTHING_DONE},
-    {STREAM | DATAGRAMS | LOCAL, -ENOMEM, 500, COIL__SIM_NOTHING_DONE},
+    {STREAM, -ECONNREFUSED, 2000, COIL__SIM_UNCONNECTED},
+    {STREAM, -ECONNRESET, 1000, COIL__SIM_UNCONNECTED},
+    {STREAM, -EADDRNOTAVAIL, 1000, COIL__SIM_UNCONNECTED}, /* no port is left */
+    {STREAM, -EHOSTUNREACH, 1000, COIL__SIM_UNCONNECTED},
+    {STREAM | DATAGRAMS, -ENETUNREACH, 1000, COIL__SIM_UNCONNECTED},
+    {STREAM | DATAGRAMS, -ENOBUFS, 500, COIL__SIM_UNCONNECTED},
+    {STREAM | DATAGRAMS | LOCAL, -ENOMEM, 500, COIL__SIM_UNCONNECTED},
     {DATAGRAMS, -EAGAIN, 500, COIL__SIM_NOTHING_DONE}, /* no port is left */
     {0, 0, 0, 0},
 };
@@ -231,6 +231,9 @@ static int32_t fail(struct coil__sim_op *op, struct coil__sim_file *file,
         return coil__sim_reset(op, coil__sim_socket_of(file));
     case COIL__SIM_ABORTS:
         coil__sim_abort_first(coil__sim_socket_of(file));
+        return error->error;
+    case COIL__SIM_UNCONNECTED:
+        coil__sim_leave_port(coil__sim_socket_of(file));
         return error->error;
     case COIL__SIM_IN_VAIN:
         op->in_vain = true;

@@ -31,12 +31,13 @@ enum coil__sim_subject {
 /* What the failure does, beside being told. */
 enum coil__sim_harm {
     COIL__SIM_NOTHING_DONE,
-    COIL__SIM_PART_DONE,  /* or a part is done and told; then the next one hears of the error */
-    COIL__SIM_RESET_BOTH, /* the connection is gone, which its peer hears in time */
-    COIL__SIM_ABORTS,     /* the first connection in the queue is gone */
-    COIL__SIM_IN_VAIN,    /* it asks again and again, as long as the kernel does, before it fails */
-    COIL__SIM_UNSYNCED,   /* what was not durable never will be, whoever syncs again */
-    COIL__SIM_ALL_DONE,   /* it is done nevertheless */
+    COIL__SIM_PART_DONE,   /* or a part is done and told; then the next one hears of the error */
+    COIL__SIM_RESET_BOTH,  /* the connection is gone, which its peer hears in time */
+    COIL__SIM_ABORTS,      /* the first connection in the queue is gone */
+    COIL__SIM_UNCONNECTED, /* its port is free again, unless it asked for that one */
+    COIL__SIM_IN_VAIN,  /* it asks again and again, as long as the kernel does, before it fails */
+    COIL__SIM_UNSYNCED, /* what was not durable never will be, whoever syncs again */
+    COIL__SIM_ALL_DONE, /* it is done nevertheless */
 };
 
 struct coil__sim_error {

@@ -34,6 +34,7 @@ struct coil__sim_socket {
     enum coil__sim_socket_state state;
     int domain, type;
     bool shares_port;                  /* SO_REUSEPORT */
+    bool port_was_chosen;              /* for it, and goes when it fails to connect */
     bool resets;                       /* SO_LINGER of 0 s: its close is a reset */
     int error;                         /* told to the next operation: 0 or an errno */
     bool reset;                        /* the connection is gone, by force */
@@ -119,6 +120,9 @@ void coil__sim_free_parcel(struct coil__sim_parcel *parcel);
 /* Addresses: gives one to the socket; 0, -EADDRINUSE, -EINVAL or -EAFNOSUPPORT. Without a name, any
  * free one of its domain. */
 int coil__sim_bind(struct coil__sim_socket *socket, const struct sockaddr *name, socklen_t len);
+
+/* If it is a stream that has failed to connect: a port that was chosen for it is free again. */
+void coil__sim_leave_port(struct coil__sim_socket *socket);
 
 /* Whether a socket of that domain may be given such a name: 0, -EINVAL or -EAFNOSUPPORT. */
 int coil__sim_check_name(int domain, const struct sockaddr *name, socklen_t len);

@@ -66,17 +66,11 @@ static bool is_kept_out(const struct coil__sim_op *op, const struct coil__sim_so
     return op->in_vain || coil__sim_parted(&socket->own, name);
 }
 
-static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *socket)
+static int32_t knock(struct coil__sim_op *op, struct coil__sim_socket *socket,
+                     const struct sockaddr *name, socklen_t len)
 {
     static const struct coil__sim_address anybody;
-    const struct sockaddr *name = (const struct sockaddr *)(uintptr_t)op->sqe.addr;
-    socklen_t len = (socklen_t)op->sqe.off;
     bool is_local = socket->domain == AF_UNIX;
-    int32_t err = coil__sim_check_name(socket->domain, name, len);
-    if (!is_local && socket->state != COIL__SIM_FRESH)
-        return -EISCONN;
-    if (err < 0)
-        return err;
     if (op->rounds == KNOCKS)
         return -ETIMEDOUT;
     if (socket->own.len == 0 && !is_local && coil__sim_bind(socket, NULL, 0) < 0)
@@ -92,8 +86,23 @@ static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *
         return knock_again(op);
     if (listener->queue_len > listener->backlog)
         return is_local ? wait_for_room(op) : knock_again(op);
-    err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    int32_t err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
     return err < 0 ? err : enter_queue(socket, listener);
+}
+
+static int32_t connect_stream(struct coil__sim_op *op, struct coil__sim_socket *socket)
+{
+    const struct sockaddr *name = (const struct sockaddr *)(uintptr_t)op->sqe.addr;
+    socklen_t len = (socklen_t)op->sqe.off;
+    int32_t err = coil__sim_check_name(socket->domain, name, len);
+    if (socket->domain != AF_UNIX && socket->state != COIL__SIM_FRESH)
+        return -EISCONN;
+    if (err < 0)
+        return err;
+    int32_t result = knock(op, socket, name, len);
+    if (result < 0 && result != COIL__SIM_GOES_ON)
+        coil__sim_leave_port(socket);
+    return result;
 }
 
 static int32_t connect_dgram(struct coil__sim_op *op, struct coil__sim_socket *socket)

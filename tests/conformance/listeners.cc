@@ -25,6 +25,16 @@ const Scripts kListenerScripts = {
         send c hello
         recv s 5 waitall
     )"},
+    {"ConnectThatIsRefusedLeavesThePortThatItWasGiven", R"(
+        socket taken inet stream
+        bind taken any
+        socket c inet stream
+        connect c of:taken
+        bind c any
+        bind c any
+        connect c of:taken
+        bind c any
+    )"},
     {"ConnectSixIsRefused", R"(
         socket taken inet6 stream
         bind taken any6

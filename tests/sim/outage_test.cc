@@ -132,6 +132,41 @@ TEST(SimPartition, KeepsSomeConnectsWaitingAndBreaksThoseThatTakeTooLong)
     EXPECT_EQ(2u, results.size());
 }
 
+/* But for one that it has asked for by its number. */
+TEST(SimPartition, GivesThePortBackOfAConnectThatTookTooLong)
+{
+    int broken = 0;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        simulate(
+            seed,
+            [&] {
+                sockaddr_in server = loopback(80), chosen = loopback(0), asked = loopback(81);
+                auto name_of = [](sockaddr_in &name) {
+                    return reinterpret_cast<sockaddr *>(&name);
+                };
+                socklen_t len = sizeof(chosen);
+                int listener = coil_tcp_listen(name_of(server), len, 16);
+                int one = coil_socket(AF_INET, SOCK_STREAM, 0);
+                int two = coil_socket(AF_INET, SOCK_STREAM, 0);
+                EXPECT_EQ(0, coil_bind(one, name_of(chosen), len));
+                EXPECT_EQ(0, coil_getsockname(one, name_of(chosen), &len));
+                EXPECT_EQ(-EADDRINUSE, coil_bind(two, name_of(chosen), len));
+                if (coil_connect(one, name_of(server), len) == -ETIMEDOUT) {
+                    EXPECT_EQ(0, coil_bind(two, name_of(chosen), len));
+                    EXPECT_EQ(0, coil_bind(one, name_of(asked), len));
+                    broken++;
+                    int err = coil_connect(one, name_of(server), len);
+                    EXPECT_EQ(-EINVAL, coil_bind(one, name_of(asked), len)) << err;
+                }
+                for (int fd : {one, two, listener})
+                    EXPECT_EQ(0, coil_close(fd));
+                return 0;
+            },
+            1, ",partition=1");
+    }
+    EXPECT_GT(broken, 1);
+}
+
 TEST(SimPartition, LosesDatagramsAndHeals)
 {
     int lost = 0, got = 0, healed = 0;
