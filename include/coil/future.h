@@ -111,10 +111,20 @@ struct coil_crossing {
     int64_t result;
 };
 
+/* private: what a send sends */
+struct coil_sending {
+    const void *data;
+    uint32_t len;
+    int32_t flags;
+};
+
 /* private: an entry of the ring */
 struct coil_entry {
     struct coil_link cancelling; /* those in flight that were asked to stop */
-    struct coil_link accepting;  /* those in flight that take connections */
+    union {
+        struct coil_link accepting; /* those in flight that take connections */
+        struct coil_sending sending;
+    };
     union {
         uint32_t memory; /* what a transfer goes to or comes from, by its number */
         /* of what may have to be asked again: a poll, or a send that could not do without a copy */
@@ -123,9 +133,6 @@ struct coil_entry {
     uint32_t closes; /* of the number, when it began */
     uint32_t told;   /* the events that end a poll */
     int32_t seen;    /* those that did, while it is being stopped */
-    const void *data;
-    uint32_t len;
-    int32_t flags;
 };
 
 /* One operation. Zero-initialised or declared by COIL_FUTURE() before its first start. */

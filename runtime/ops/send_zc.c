@@ -30,12 +30,12 @@ static bool may_go_on(const struct coil_future *future)
 /* Still the same operation, to everybody else. */
 static void go_on_with_copy(struct coil_future *future)
 {
-    const struct coil_entry *send = &future->entry;
+    const struct coil_sending *sending = &future->entry.sending;
     struct coil__ring *ring = coil__ring_here;
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     ring->in_flight++;
     future->kind = &copying_kind;
-    io_uring_prep_send(sqe, send->fd, send->data, send->len, send->flags);
+    io_uring_prep_send(sqe, future->entry.fd, sending->data, sending->len, sending->flags);
     coil__op_fire(sqe, future);
 }
 
@@ -85,12 +85,10 @@ void coil_send_zc_start(struct coil_future *future, int fd, const void *buf, siz
         coil__op_fire(sqe, future);
         return;
     }
-    future->entry = (struct coil_entry){.fd = fd,
-                                        .closes = coil__op_closes(fd),
-                                        .data = buf,
-                                        .len = coil__op_length(len),
-                                        .flags = flags};
-    io_uring_prep_send_zc(sqe, fd, buf, future->entry.len, flags, 0);
+    future->entry.fd = fd;
+    future->entry.closes = coil__op_closes(fd);
+    future->entry.sending = (struct coil_sending){buf, coil__op_length(len), flags};
+    io_uring_prep_send_zc(sqe, fd, buf, coil__op_length(len), flags, 0);
     coil__op_fire_events(sqe, future);
 }
 
