@@ -245,6 +245,29 @@ int registered_files()
     return err < 0 ? err : check_file(to, text);
 }
 
+/* There and back. */
+int without_a_copy()
+{
+    Owned left, right;
+    int err = connect_pair(left, right);
+    if (err < 0)
+        return err;
+    std::string said(40'000, 'z'), heard(said.size(), '\0');
+    COIL_FUTURE(sending);
+    coil_send_zc_start(&sending, left, said.data(), said.size(), MSG_WAITALL);
+    auto moved = int(coil_await(&sending));
+    if (moved >= 0)
+        moved = int(coil_recv_all(right, &heard[0], heard.size(), 0));
+    if (moved >= 0)
+        moved = int(coil_send_zc_all(right, heard.data(), heard.size(), 0));
+    said.assign(said.size(), '\0');
+    if (moved >= 0)
+        moved = int(coil_recv_all(left, &said[0], said.size(), 0));
+    if (moved < 0)
+        return moved;
+    return said == std::string(said.size(), 'z') ? 0 : kWrong;
+}
+
 /* Of a stop that comes as they wait. */
 int closes()
 {
@@ -274,6 +297,7 @@ const std::vector<Scenario> kIoScenarios = {
     {"messages", 1, messages, "kps"},
     {"memory", 1, read_into_memory, "kps"},
     {"registered", 1, registered_files, "kps"},
+    {"without_a_copy", 1, without_a_copy, "kps"},
     {"close", 1, closes, "kps"},
 };
 

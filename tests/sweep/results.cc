@@ -23,6 +23,8 @@ const Row &row_of_opcode(unsigned opcode)
         {IORING_OP_RECV, {"recv", {ECONNRESET, ENOMEM}}},
         {IORING_OP_RECVMSG, {"recvmsg", {ECONNRESET, ENOMEM}}},
         {IORING_OP_SEND, {"send", {EPIPE, ENOBUFS}}},
+        /* After the last two it is sent with a copy. */
+        {IORING_OP_SEND_ZC, {"send_zc", {EPIPE, ENOMEM, EOPNOTSUPP}}},
         {IORING_OP_SENDMSG, {"sendmsg", {EPIPE, ENOBUFS}}},
         {IORING_OP_POLL_ADD, {"poll", {ENOMEM}}},
         /* An acceptor passes over a connection that died, and waits for descriptors. */
