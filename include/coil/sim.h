@@ -19,7 +19,8 @@
  *
  *     faults=off     the world is kind: what is asked for is done at once and completely
  *     faults=mild    (the default) all that a healthy kernel may do: late completions, cancels
- *                    that miss, completion queues that overflow
+ *                    that miss, completion queues that overflow, which in a quarter of the worlds
+ *                    are as short as they may be
  *     faults=harsh   and what happens on bad days: operations fail with every error that Linux may
  *                    give for them, and with no other; what a failure does is done
  *     descriptors=N  how many the process may have (1024)
@@ -31,17 +32,18 @@
  *
  * COIL_SIM_TRACE=1 in the environment prints what happens, one line each, on stderr.
  *
- * The network is all inside: TCP, UDP and Unix sockets, between coroutines of this program. What
- * is sent arrives later, in order only within a connection; datagrams overtake each other, but for
+ * The network is all inside: TCP, UDP and Unix sockets, between coroutines of this program. What is
+ * sent arrives later, in order only within a connection; datagrams overtake each other, but for
  * those of Unix sockets. The name of a Unix socket is no file, and goes with it. Transfers may be
  * short. The memory of a receive is scribbled on until it has ended, and that of a send is read
  * late, that of a coil_send_zc() even when its peer receives: who touches it too early finds out.
  * Descriptors begin at 1000. Those below are the process's own, like stdin or a pipe that it made
  * by itself: reads, writes and polls of them are done for real, and what they find is not decided
- * by the seed. Faults: mild, short transfers and multishot operations that end; harsh, connections
- * that are reset, aborted or refused, that time out after the 127 s for which the kernel asks
- * again, networks and hosts that can't be reached, no memory, no descriptor or port left in the
- * machine, and datagrams that are lost.
+ * by the seed. Faults: mild, short transfers, multishot operations that end, by chance and whenever
+ * the completion queue is full, and receives that find no shared buffer; harsh, connections that
+ * are reset, aborted or refused, that time out after the 127 s for which the kernel asks again,
+ * networks and hosts that can't be reached, no memory, no descriptor or port left in the machine,
+ * and datagrams that are lost.
  *
  * A partition splits the ports, as if each were a host, in two sides, for up to three minutes. What
  * is sent between them over a connection is held, and arrives when it is sent again some time after

@@ -137,7 +137,8 @@ static int32_t dgram_read(struct coil__sim_op *op, struct coil__sim_transfer *tr
         if (transfer->selects && coil__sim_select_buffer(op, transfer, &flags) < 0)
             return -ENOBUFS;
         int32_t len = take_datagram(socket, parcel, transfer);
-        if ((op->sqe.ioprio & IORING_RECV_MULTISHOT) == 0) {
+        bool is_last = (op->sqe.ioprio & IORING_RECV_MULTISHOT) == 0 || len == 0;
+        if (is_last || coil__sim_ends_early(op)) {
             op->flags = flags;
             return len;
         }

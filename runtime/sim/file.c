@@ -264,9 +264,10 @@ int32_t coil__sim_poll(struct coil__sim_op *op)
 {
     uint32_t always = POLLERR | POLLHUP | POLLNVAL;
     uint32_t events = op->file->kind->events(op->file) & (op->sqe.poll32_events | always);
-    if ((op->sqe.len & IORING_POLL_ADD_MULTI) == 0)
-        return events != 0 ? (int32_t)events : waits(op);
-    if (events != 0)
-        coil__sim_post_more(op, (int32_t)events, 0);
+    if (events == 0)
+        return waits(op);
+    if ((op->sqe.len & IORING_POLL_ADD_MULTI) == 0 || coil__sim_ends_early(op))
+        return (int32_t)events;
+    coil__sim_post_more(op, (int32_t)events, 0);
     return waits(op);
 }

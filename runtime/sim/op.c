@@ -72,13 +72,28 @@ static bool cq_is_full(const struct coil__sim_ring *ring)
     return ring->cq_tail - ring->cq_head == ring->cq_entries;
 }
 
+static bool has_room(const struct coil__sim_ring *ring)
+{
+    return !cq_is_full(ring) && coil__list_empty(&ring->overflow);
+}
+
+/* From here on completions wait behind the CQ. */
+static void note_overflow(const struct coil__sim_ring *ring)
+{
+    coil__sim.overflows++;
+    coil__sim_record(ring->id, COIL__FACT_NOTE, 0, "overflow", "of completions",
+                     coil__sim.overflows, ring->cq_entries, 0);
+}
+
 static void post(struct coil__sim_ring *ring, uint64_t user_data, int32_t result, uint32_t flags)
 {
     coil__sim.completions++;
-    if (!cq_is_full(ring) && coil__list_empty(&ring->overflow)) {
+    if (has_room(ring)) {
         fill_cqe(ring, user_data, result, flags);
         return;
     }
+    if (coil__list_empty(&ring->overflow))
+        note_overflow(ring);
     struct coil__sim_op *carrier = take_op();
     carrier->state = COIL__SIM_OP_POSTED;
     carrier->sqe.user_data = user_data;
@@ -103,6 +118,11 @@ void coil__sim_post_alone(struct coil__sim_ring *ring, uint64_t user_data, int32
 {
     coil__sim_record(ring->id, COIL__FACT_NOTE, 0, "woken", "", 0, result, 0);
     post(ring, user_data, result, 0);
+}
+
+bool coil__sim_ends_early(const struct coil__sim_op *op)
+{
+    return !has_room(op->ring) || coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000);
 }
 
 void coil__sim_post_more(struct coil__sim_op *op, int32_t result, uint32_t flags)

@@ -71,6 +71,10 @@ void coil__sim_submit(struct coil__sim_ring *ring);
 /* Moves completions into the CQ that found it full. */
 void coil__sim_flush(struct coil__sim_ring *ring);
 
+/* Whether a multishot operation ends with the completion that it is about to have: the CQ is full,
+ * where the kernel goes on with none of them, or chance wants it. */
+bool coil__sim_ends_early(const struct coil__sim_op *op);
+
 /* A completion of an operation that goes on. */
 void coil__sim_post_more(struct coil__sim_op *op, int32_t result, uint32_t flags);
 

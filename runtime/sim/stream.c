@@ -162,8 +162,7 @@ static int32_t accept_many(struct coil__sim_op *op, struct coil__sim_socket *lis
 {
     while (!coil__list_empty(&listener->queue)) { /* ends: each round takes one, or is the last */
         int32_t fd = take_from_queue(listener, op);
-        bool ends = fd < 0 || coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000);
-        if (ends)
+        if (fd < 0 || coil__sim_ends_early(op))
             return fd;
         coil__sim_post_more(op, fd, 0);
     }
@@ -327,9 +326,7 @@ static int32_t receive_selected(struct coil__sim_op *op, struct coil__sim_transf
         if (coil__sim_select_buffer(op, transfer, &flags) < 0)
             return -ENOBUFS;
         int32_t len = (int32_t)take_bytes(socket, transfer, 0);
-        bool ends = (op->sqe.ioprio & IORING_RECV_MULTISHOT) == 0 ||
-                    coil__sim_chance(COIL_SIM_FAULTS_MILD, 20000);
-        if (ends) {
+        if ((op->sqe.ioprio & IORING_RECV_MULTISHOT) == 0 || coil__sim_ends_early(op)) {
             op->flags = flags;
             return len;
         }

@@ -96,6 +96,8 @@ int coil__sim_select_buffer(struct coil__sim_op *op, struct coil__sim_transfer *
     struct coil__sim_ring *ring = op->ring;
     if (ring->buffers == NULL || ring->buffer_head == IO_URING_READ_ONCE(ring->buffers->tail))
         return -ENOBUFS;
+    if (coil__sim_chance(COIL_SIM_FAULTS_MILD, 10000))
+        return -ENOBUFS; /* it came a moment before one was given back */
     const struct io_uring_buf *buffer =
         &ring->buffers->bufs[ring->buffer_head++ & (ring->buffer_count - 1)];
     transfer->one = (struct iovec){(void *)(uintptr_t)buffer->addr, buffer->len};

@@ -31,7 +31,7 @@ void coil__sim_gather(const struct coil__sim_transfer *transfer, size_t at, char
 void coil__sim_scribble(const struct coil__sim_transfer *transfer, uint64_t number);
 
 /* Takes the next shared buffer of the ring as the memory, and sets *flags to what its completion
- * says. Returns 0 or -ENOBUFS. */
+ * says. Returns 0 or -ENOBUFS, now and then also where there is one. */
 int coil__sim_select_buffer(struct coil__sim_op *op, struct coil__sim_transfer *transfer,
                             uint32_t *flags);
 

@@ -58,6 +58,7 @@ struct coil__sim {
     uint64_t op_count; /* submitted so far: an operation's number */
     uint64_t work_count;
     uint64_t completions;
+    uint64_t overflows;            /* of a CQ, so far */
     struct coil__sim_ring **rings; /* by core; NULL: not open */
     unsigned core_count;
     bool runs;

@@ -4,12 +4,16 @@
 
 #include <arpa/inet.h>
 #include <cstring>
+#include <liburing.h>
 #include <map>
 #include <netinet/in.h>
 #include <poll.h>
 #include <set>
 #include <sys/un.h>
 #include <thread>
+extern "C" {
+#include "sim/world.h"
+}
 
 using namespace coil_test;
 
@@ -476,4 +480,18 @@ TEST(SimEcho, OverSharedBuffersAndSeveralCoresRepeatsItsSeed)
         traces.insert(first.trace);
     }
     EXPECT_EQ(20u, traces.size());
+}
+
+/* Accepts and receives end then, and are begun again. */
+TEST(SimEcho, GoesOnThoughItsCompletionQueuesOverflow)
+{
+    int overflowed = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        EXPECT_EQ(0, simulate(
+                         seed, [] { return echo(24); }, 2, "", 2)
+                         .result);
+        overflowed += coil__sim.overflows > 0 ? 1 : 0;
+    }
+    EXPECT_GT(overflowed, 3);
 }
