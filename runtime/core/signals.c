@@ -161,8 +161,9 @@ static void wait_cancel(struct coil_future *future)
 static void wait_discard(struct coil_future *future)
 {
     int number = (int)future->result;
-    if (number > 0)
-        waited_for(future)->pending |= COIL_SIGNAL(number);
+    if (number <= 0)
+        return; /* it may not even have begun to wait */
+    waited_for(future)->pending |= COIL_SIGNAL(number);
     hand_out(waited_for(future));
 }
 

@@ -110,8 +110,11 @@ int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
     struct coil_future future;
     bool was_stopping = coil_stopping();
+    uint32_t closes = coil__op_closes(fd);
     coil_accept_start(&future, fd, addr, addrlen, flags);
     int conn = (int)coil__await(&future);
+    if (conn == -ESHUTDOWN && coil__op_closes(fd) != closes)
+        return -ECANCELED;
     if (conn == -ESHUTDOWN && !was_stopping) { /* it was waiting, and may not have looked since */
         coil_accept_start(&future, fd, addr, addrlen, flags);
         conn = (int)coil__await(&future);

@@ -230,6 +230,30 @@ void check_cell(Operation &operation, const CancelRow &row, const Approach &appr
     EXPECT_TRUE(leaves_open(operation, descriptors)) << open_descriptors() - descriptors << " more";
 }
 
+/* It has a future that never began, and no memory of what it was for. */
+void drop_refused(Operation &operation)
+{
+    bool dropped = false;
+    std::optional<Keeper> keeper;
+    operation.will_complete = false;
+    if (operation.is_local)
+        keeper.emplace(operation, [&] { return dropped; });
+    else
+        operation.begin();
+    COIL_SCOPE(scope, COIL_FOREVER);
+    coil_scope_cancel(&scope);
+    COIL_FUTURE(refused);
+    operation.start(&refused);
+    coil_future_drop(&refused);
+    EXPECT_EQ(0, coil_scope_close(&scope, 0));
+    dropped = true;
+    if (keeper)
+        keeper->wait_until_completed();
+    else
+        operation.complete();
+    operation.end(-ECANCELED);
+}
+
 } // namespace
 
 bool leaves_open(const Operation &operation, int descriptors)
@@ -284,6 +308,17 @@ TEST_P(CancelledOperation, DoesWhatItsRowSaysInEveryCell)
                          return 0;
                      },
                      cores(2)));
+}
+
+TEST_P(CancelledOperation, MayBeDroppedThatWasRefused)
+{
+    auto body = [] {
+        std::unique_ptr<Operation> operation = GetParam().make();
+        if (operation->has_future && GetParam().before == REFUSED)
+            drop_refused(*operation);
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, cores(2)));
 }
 
 TEST_P(CancelledOperation, RacesItsCompletionAndLosesNothing)

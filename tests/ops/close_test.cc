@@ -7,6 +7,7 @@
 #include <coil/fd.h>
 #include <coil/net.h>
 #include <coil/receiver.h>
+#include <coil/stop.h>
 #include <algorithm>
 
 namespace {
@@ -324,6 +325,23 @@ TEST_P(CloseBetween, RoundsLeavesAloneWhoGetsTheNumber)
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, CloseBetween, testing::ValuesIn(kRounds), name_of<Rounds>);
+
+/* One that waits when coil_stop() is called tries once more. */
+TEST(Close, EndsAnAcceptBetweenItsTwoTries)
+{
+    EXPECT_EQ(0, run([] {
+                  int number = make_listener().release(), result = 0;
+                  COIL_SCOPE(scope, COIL_FOREVER);
+                  Body taker = [&] { return result = coil_accept(number, nullptr, nullptr, 0), 0; };
+                  spawn(&scope, taker);
+                  turn();
+                  coil_stop(COIL_SEC);
+                  EXPECT_EQ(0, coil_close(number));
+                  EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                  EXPECT_EQ(-ECANCELED, result);
+                  return 0;
+              }));
+}
 
 /* The kernel tells only operations of it: this receiver had none in flight. */
 TEST(Close, EndsAReceiverThatReceivesNothingJustThen)
