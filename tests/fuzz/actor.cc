@@ -21,6 +21,7 @@ struct Steps {
         add_socket_verbs(verbs);
         add_transfer_verbs(verbs);
         add_file_verbs(verbs);
+        add_service_verbs(verbs);
         add_future_actions(actions);
         add_tree_actions(actions);
         add_lock_actions(actions);
@@ -28,6 +29,7 @@ struct Steps {
         add_socket_actions(actions);
         add_stream_actions(actions);
         add_generator_actions(actions);
+        add_service_actions(actions);
         expect(2 * verbs.size() + actions.size() <= 256, "a byte is enough to choose a step");
     }
 
@@ -170,6 +172,9 @@ void Actor::give_back()
     Place &place = world->here();
     if (accepts)
         coil_acceptor_close(&acceptor);
+    if (serves)
+        coil_listener_leave(&world->listener);
+    coil_signals_close(&signals);
     if (received_from != nullptr)
         end_receiver();
     if (generator != nullptr)

@@ -50,6 +50,7 @@ struct Slot {
     Value value;
     coil_scope *scope;
     Birth *birth;
+    coil_signals *signals;
     unsigned char bytes[96];
     iovec parts[2];
     msghdr message;
@@ -80,6 +81,9 @@ struct Actor {
     Handle *received_from = nullptr; /* NULL: the receiver is closed */
     void *lent[2] = {};
     Generator *generator = nullptr;
+    coil_signals signals = COIL_ZERO;
+    bool catches = false; /* signals */
+    bool serves = false;  /* takes the listener's connections on this core */
 
     Input &input() { return world->input; }
     Slot *some_slot(bool under_way);
@@ -97,6 +101,11 @@ struct Actor {
 /* Looks at a result that came from coil. */
 ssize_t note(ssize_t result);
 
+/* What takes many steps otherwise. A socket that is connected to that address; and one that listens
+ * with one that is connected to it. Return 0 or -errno. */
+ssize_t visit(const sockaddr *addr, socklen_t len, Handle **client);
+ssize_t meet(Actor &actor, Handle **listener, Handle **client);
+
 /* What each file adds to the tables; the order is that of the input's bytes. */
 void add_future_actions(std::vector<Action> &actions);
 void add_tree_actions(std::vector<Action> &actions);
@@ -105,12 +114,14 @@ void add_chan_actions(std::vector<Action> &actions);
 void add_socket_actions(std::vector<Action> &actions);
 void add_stream_actions(std::vector<Action> &actions);
 void add_generator_actions(std::vector<Action> &actions);
+void add_service_actions(std::vector<Action> &actions);
 void add_tree_verbs(std::vector<Verb> &verbs);
 void add_lock_verbs(std::vector<Verb> &verbs);
 void add_chan_verbs(std::vector<Verb> &verbs);
 void add_socket_verbs(std::vector<Verb> &verbs);
 void add_transfer_verbs(std::vector<Verb> &verbs);
 void add_file_verbs(std::vector<Verb> &verbs);
+void add_service_verbs(std::vector<Verb> &verbs);
 
 } // namespace coil_fuzz
 

@@ -200,27 +200,37 @@ ssize_t ask_name(Actor &actor)
     return kNothing;
 }
 
-/* What takes many steps otherwise: two ends of a connection. */
 ssize_t make_connection(Actor &actor)
 {
-    Slot slot;
-    choose_name(slot, 16 | (actor.input().byte() & 1));
-    int listener = coil_tcp_listen(name_of(slot), slot.name_len, 4);
-    if (listener < 0)
-        return listener;
-    world->adopt(listener, Kind::kListener);
-    int fd = coil_socket(slot.name.ss_family, SOCK_STREAM, 0);
-    if (fd < 0)
-        return fd;
-    Handle *handle = world->adopt(fd, Kind::kFresh);
-    handle->sending = true;
-    int err = coil_connect(fd, name_of(slot), slot.name_len);
-    handle->sending = false;
-    handle->kind = err == 0 ? Kind::kStream : Kind::kSpent;
-    return err;
+    Handle *listener, *client;
+    return meet(actor, &listener, &client);
 }
 
 } // namespace
+
+ssize_t visit(const sockaddr *addr, socklen_t len, Handle **client)
+{
+    int fd = coil_socket(addr->sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    *client = world->adopt(fd, Kind::kFresh);
+    (*client)->sending = true;
+    int err = coil_connect(fd, addr, len);
+    (*client)->sending = false;
+    (*client)->kind = err == 0 ? Kind::kStream : Kind::kSpent;
+    return err;
+}
+
+ssize_t meet(Actor &actor, Handle **listener, Handle **client)
+{
+    Slot slot;
+    choose_name(slot, 16 | (actor.input().byte() & 1));
+    int fd = coil_tcp_listen(name_of(slot), slot.name_len, 4);
+    if (fd < 0)
+        return fd;
+    *listener = world->adopt(fd, Kind::kListener);
+    return visit(name_of(slot), slot.name_len, client);
+}
 
 void add_socket_verbs(std::vector<Verb> &verbs)
 {

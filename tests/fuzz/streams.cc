@@ -39,6 +39,14 @@ ssize_t close_acceptor(Actor &actor)
     return 0;
 }
 
+void receive_from(Actor &actor, Handle *conn)
+{
+    conn->receiving = conn->sending = true;
+    actor.received_from = conn;
+    actor.receiver = COIL_ZERO;
+    coil_receiver_open(&actor.receiver, conn->fd);
+}
+
 ssize_t open_receiver(Actor &actor)
 {
     if (actor.received_from != nullptr)
@@ -49,11 +57,36 @@ ssize_t open_receiver(Actor &actor)
     });
     if (conn == nullptr)
         return kNothing;
-    conn->receiving = conn->sending = true;
-    actor.received_from = conn;
-    actor.receiver = COIL_ZERO;
-    coil_receiver_open(&actor.receiver, conn->fd);
+    receive_from(actor, conn);
     return 0;
+}
+
+/* A connection with a receiver, for which there is something to receive. */
+ssize_t begin_conversation(Actor &actor)
+{
+    Handle *listener, *client;
+    if (actor.received_from != nullptr)
+        return kNothing;
+    ssize_t result = meet(actor, &listener, &client);
+    if (result < 0 || !listener->open)
+        return result < 0 ? result : kNothing;
+    result = coil_accept(listener->fd, nullptr, nullptr, 0);
+    if (result < 0)
+        return result;
+    receive_from(actor, world->adopt(int(result), Kind::kStream));
+    if (!client->open || client->sending || !client->may_send)
+        return kNothing;
+    unsigned char bytes[96];
+    size_t len = 1 + actor.input().below(sizeof(bytes));
+    fill(bytes, len, client->sent);
+    client->sending = true;
+    result = coil_send(client->fd, bytes, len, 0);
+    client->sending = false;
+    if (result >= 0)
+        client->sent += uint64_t(result);
+    else if (result != -ECANCELED)
+        client->may_send = false;
+    return result;
 }
 
 /* What it lends is kept, sent back, or given back. */
@@ -109,6 +142,7 @@ void add_stream_actions(std::vector<Action> &actions)
                                    {"accept_next", accept_next},
                                    {"close_acceptor", close_acceptor},
                                    {"open_receiver", open_receiver},
+                                   {"begin_conversation", begin_conversation},
                                    {"receive_next", receive_next},
                                    {"release_lent", release_lent},
                                    {"close_receiver", close_receiver}});

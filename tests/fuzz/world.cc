@@ -121,6 +121,12 @@ void open_all(coil_scope &scope)
     }
     int err = coil_queue_create(&world->queue, "other", 1 + world->input.byte(), 0);
     expect(err == 0, "a queue can be made", err);
+    if (world->may_deadlock) /* a listener tries on for ever when there are no descriptors */
+        return;
+    sockaddr_in addr = address_of_listener();
+    err = coil_listener_open(&world->listener, reinterpret_cast<sockaddr *>(&addr), sizeof(addr), 4,
+                             coil_balance(world->input.byte() & 1));
+    world->listens = err == 0;
 }
 
 void check_all()
@@ -128,6 +134,8 @@ void check_all()
     for (coil_xchan &xchan : world->xchans)
         coil_xchan_destroy(&xchan);
     coil_xchan_destroy(&world->end);
+    if (world->listens)
+        coil_listener_destroy(&world->listener);
     world->values.expect_all_arrived();
     expect(world->locals == 0, "local values are destroyed", world->locals);
     if (!world->was_cut)
@@ -165,6 +173,15 @@ int root(void *)
 void hush(const char *) {}
 
 } // namespace
+
+sockaddr_in address_of_listener()
+{
+    sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    addr.sin_port = htons(90);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return addr;
+}
 
 Handle *World::adopt(int fd, Kind kind)
 {

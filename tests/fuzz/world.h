@@ -14,6 +14,7 @@
 #include <coil.h>
 
 #include <deque>
+#include <netinet/in.h>
 
 namespace coil_fuzz {
 
@@ -58,6 +59,7 @@ struct Place {
     Value slots[kSlots], latest;
     coil_promise promises[kPromises];
     int64_t promised[kPromises]; /* -1: not set */
+    bool served = false;         /* somebody takes, or took, the listener's connections */
     std::deque<Handle *> handles;
 };
 
@@ -77,6 +79,8 @@ struct World {
     int delivered = 0;
     int locals = 0;
     coil_queue queue = COIL_ZERO;
+    coil_listener listener;
+    bool listens = false; /* the listener is open */
     Place places[kCoresMax];
     coil_xchan xchans[2];
     Value xslots[kSlots];
@@ -87,6 +91,9 @@ struct World {
     Place &here() { return places[coil_core_self()]; }
     Handle *adopt(int fd, Kind kind);
 };
+
+/* Where the listener of all cores is. */
+sockaddr_in address_of_listener();
 
 /* The one that runs. */
 extern World *world;
