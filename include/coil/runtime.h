@@ -35,9 +35,11 @@ struct coil_options {
                               * events before it sleeps. COIL_SPIN_OFF: not at all.
                               * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
     int64_t stall_ns;        /* COIL_STALL_NS, where 0 means off: a coroutine that keeps a core for
-                              * longer, by the time that its thread has run, is reported to the
-                              * log, with its queue and backtrace; five a minute at most. One
-                              * that blocks in a system call is not seen: its thread rests.
+                              * longer, computing or in system calls that block, is reported to the
+                              * log, with its queue and backtrace; five a minute at most. It is
+                              * asked by a signal, after which some calls end with EINTR, like
+                              * nanosleep. Time in which it could have run, but got no CPU, does not
+                              * count. Without /proc, nor does that in which it blocks.
                               * COIL_STALL_OFF: never (20 ms in debug builds of coil, else off) */
     size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
     unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they

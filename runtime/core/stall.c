@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/symbol.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -28,6 +29,7 @@ static const int64_t period = 60 * COIL_SEC;
 /* What a core says of itself. */
 struct answer {
     unsigned core;
+    bool blocked;
     char name[NAME_SIZE], generator[NAME_SIZE];
     const char *queue;
     size_t count; /* of frames; 0: it has said nothing */
@@ -122,7 +124,7 @@ static void pause_ms(long ms)
 /* Asks the core where it is. Whoever did not answer the last question is not asked again. */
 static void ask(const struct coil__core *core, struct answer *answer)
 {
-    *answer = (struct answer){.core = core->id};
+    *answer = (struct answer){.core = core->id, .blocked = core->stall.blocked};
     if (!watcher.may_ask || __atomic_load_n(&talk.answered, __ATOMIC_ACQUIRE) != talk.question)
         return;
     talk.asked = core;
@@ -151,21 +153,46 @@ static int64_t cpu_ns_of(const struct coil__watched *core)
     return (int64_t)used.tv_sec * COIL_SEC + used.tv_nsec;
 }
 
+/* Whether the thread sleeps in the kernel: the letter after its name in brackets says so. */
+static bool is_asleep(const struct coil__watched *core)
+{
+    char text[128] = "";
+    ssize_t length = core->stat >= 0 ? pread(core->stat, text, sizeof(text) - 1, 0) : 0;
+    if (length <= 0)
+        return false;
+    const char *bracket = strrchr(text, ')');
+    return bracket != NULL && (strncmp(bracket, ") S", 3) == 0 || strncmp(bracket, ") D", 3) == 0);
+}
+
+/* For how much of the time since the last look the coroutine had the core. Asleep, it had all of
+ * it; but if this look comes late, the whole program may have been stopped. */
+static int64_t kept_since(struct coil__watched *watched, coil_time now, int64_t used)
+{
+    int64_t span = now - watched->seen;
+    if (span > watcher.limit_ns / LOOKS)
+        span = watcher.limit_ns / LOOKS;
+    watched->blocked = used < span && is_asleep(watched);
+    return watched->blocked ? span : used;
+}
+
 /* Whether a stall of the core was noticed just now. */
 static bool look_at(struct coil__core *core)
 {
     struct coil__watched *watched = &core->stall;
     struct coil__stamp stamp = read_stamp(core);
-    if (stamp.current == &core->sched.loop || !is_same(&stamp, &watched->stamp)) {
-        watched->stamp = stamp;
-        watched->cpu_ns = stamp.current != &core->sched.loop ? cpu_ns_of(watched) : 0;
-        watched->stalled = false;
+    bool runs = stamp.current != &core->sched.loop;
+    bool goes_on = runs && is_same(&stamp, &watched->stamp);
+    if (goes_on && watched->stalled)
         return false;
-    }
-    if (watched->stalled || cpu_ns_of(watched) - watched->cpu_ns < watcher.limit_ns)
-        return false;
-    watched->stalled = true;
-    return true;
+    coil_time now = coil__clock_monotonic();
+    int64_t cpu_ns = runs ? cpu_ns_of(watched) : 0;
+    watched->kept_ns =
+        goes_on ? watched->kept_ns + kept_since(watched, now, cpu_ns - watched->cpu_ns) : 0;
+    watched->stamp = stamp;
+    watched->seen = now;
+    watched->cpu_ns = cpu_ns;
+    watched->stalled = watched->kept_ns >= watcher.limit_ns;
+    return watched->stalled;
 }
 
 /* Whether there may be one more report in this period. */
@@ -201,8 +228,9 @@ static void report(const struct answer *answer)
         return;
     }
     bool in_generator = answer->generator[0] != '\0';
-    coil__log("stall: %s (queue %s) keeps core %u for %lld ms and more%s%s, at", answer->name,
+    coil__log("stall: %s (queue %s) keeps core %u for %lld ms and more%s%s%s, at", answer->name,
               answer->queue, answer->core, (long long)(watcher.limit_ns / COIL_MSEC),
+              answer->blocked ? ", blocked in a system call" : "",
               in_generator ? ", in generator " : "", answer->generator);
     for (size_t i = 0; i < answer->count; i++) {
         coil__symbol_line(answer->frames[i], line, sizeof(line));
@@ -321,6 +349,7 @@ void coil__stall_watch(struct coil__core *core)
     if (!watcher.open || pthread_getcpuclockid(watched->thread, &watched->cpu_clock) != 0)
         return;
     watched->on = true;
+    watched->stat = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
     pthread_mutex_lock(&watcher.lock);
     coil__list_append(&watcher.cores, &watched->link);
     pthread_mutex_unlock(&watcher.lock);
@@ -333,4 +362,6 @@ void coil__stall_leave(struct coil__core *core)
     pthread_mutex_lock(&watcher.lock);
     coil__list_remove(&core->stall.link);
     pthread_mutex_unlock(&watcher.lock);
+    if (core->stall.stat >= 0)
+        close(core->stall.stat);
 }

@@ -4,17 +4,19 @@
  *
  *     core                                     watcher, a thread
  *     writes what it does anyway:              looks at it, some times in each limit:
- *     who runs, how much of the budget is left   the same as before, and the core's thread has used
- *                                                the CPU for the limit since? a stall: asks it
- * where on a signal: says where it is <----------- it is, and speaks
+ *     who runs, how much of the budget is left   the same as before, and has kept the core for the
+ *                                                limit since? a stall: asks where it is, and
+ * on a signal: says where it is <--------------- speaks
  *
- * What counts is the time that the core's thread has run: when the machine gives the CPU to others,
- * or the program is stopped, nobody is to blame. Nothing is added to a switch.
+ * What counts is the time for which the core's thread has run, or was found asleep in a system
+ * call, which only the coroutine can have made. Nobody is to blame for the time in which the thread
+ * could run, but the machine gave the CPU to others, nor for that in which the program was stopped.
+ * Nothing is added to a switch.
  */
 #ifndef COIL_CORE_STALL_H
 #define COIL_CORE_STALL_H
 
-#include <coil/base.h>
+#include <coil/time.h>
 #include <pthread.h>
 
 struct coil__core;
@@ -33,8 +35,12 @@ struct coil__watched {
     struct coil_link link;
     pthread_t thread;
     clockid_t cpu_clock;
+    int stat;                 /* the file that tells whether the thread sleeps; -1: nothing tells */
     struct coil__stamp stamp; /* as it was last seen */
-    int64_t cpu_ns;           /* what the thread had used by when the stamp was first seen */
+    coil_time seen;           /* when that was */
+    int64_t cpu_ns;           /* what the thread had used by then */
+    int64_t kept_ns;          /* for how long it has kept the core with this stamp */
+    bool blocked;             /* in a system call, when it was last seen */
     bool stalled;             /* that was noticed already */
 };
 

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Follows the frame pointers, within the stack that the thread was on. */
+/* By the tables that compilers write for exceptions, which functions of libc have as well; where
+ * there are none, by the frame pointers, within the stack that the thread was on. */
 #include "coro/backtrace.h"
 
 #include <ucontext.h>
+#include <unwind.h>
+
+struct walk {
+    uintptr_t place; /* of the interruption */
+    const void **frames;
+    size_t size, count;
+};
 
 struct registers {
     uintptr_t place, stack, frame;
@@ -29,21 +37,27 @@ static struct registers registers_of(const ucontext_t *context)
 }
 #endif
 
-/* What it reads lies between the variables that sanitizers watch. */
-__attribute__((no_sanitize("address", "thread"))) size_t
-coil__backtrace(const struct coil__sched *sched, const void *context, const void **frames,
-                size_t size, const struct coil_task **stack)
+static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg)
 {
-    struct registers at = registers_of(context);
-    const struct coil_task *task;
-    size_t count = 0;
-    frames[count++] = (const char *)at.place + 1; /* as if a call there had returned */
-    *stack = NULL;
-    if (coil__stacks_find(&sched->stacks, (const void *)at.stack, &task) != COIL__STACK_INSIDE)
-        return count;
-    *stack = task;
-    uintptr_t lowest = at.stack;
-    uintptr_t frame = at.frame;
+    struct walk *walk = arg;
+    uintptr_t place = _Unwind_GetIP(context);
+    if (walk->count == 0 && place != walk->place) /* still in the handler */
+        return _URC_NO_REASON;
+    if (walk->count == walk->size || place == 0)
+        return _URC_END_OF_STACK;
+    walk->frames[walk->count] = (const char *)place + (walk->count == 0);
+    walk->count++;
+    return _URC_NO_REASON;
+}
+
+/* What it reads lies between the variables that sanitizers watch. */
+__attribute__((no_sanitize("address", "thread"))) static size_t
+follow_pointers(const struct registers *at, const struct coil_task *task, const void **frames,
+                size_t size)
+{
+    size_t count = 1;
+    uintptr_t lowest = at->stack;
+    uintptr_t frame = at->frame;
     while (count < size && frame >= lowest && frame % sizeof(uintptr_t) == 0 &&
            frame + 2 * sizeof(uintptr_t) <= (uintptr_t)task) { /* ends: ever further up */
         const uintptr_t *saved = (const uintptr_t *)frame;
@@ -54,4 +68,19 @@ coil__backtrace(const struct coil__sched *sched, const void *context, const void
         frame = saved[0];
     }
     return count;
+}
+
+size_t coil__backtrace(const struct coil__sched *sched, const void *context, const void **frames,
+                       size_t size, const struct coil_task **stack)
+{
+    struct registers at = registers_of(context);
+    const struct coil_task *task;
+    frames[0] = (const char *)at.place + 1; /* as if a call there had returned */
+    *stack = NULL;
+    if (coil__stacks_find(&sched->stacks, (const void *)at.stack, &task) != COIL__STACK_INSIDE)
+        return 1;
+    *stack = task;
+    struct walk walk = {at.place, frames, size, 0};
+    _Unwind_Backtrace(take_frame, &walk);
+    return walk.count > 1 ? walk.count : follow_pointers(&at, task, frames, size);
 }

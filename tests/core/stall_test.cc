@@ -9,11 +9,17 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
+#include <sched.h>
 #include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace coil_test;
@@ -57,6 +63,14 @@ __attribute__((noinline)) void stall()
         for (volatile int i = 0; i < 10000; i = i + 1)
             ;
     }
+}
+
+/* By another thread than the one that is stalled. */
+void wait_for_count(uint32_t count)
+{
+    coil_time give_up = coil_after(kPatience);
+    while (coil__stall_count() < count && coil_now() < give_up)
+        sched_yield();
 }
 
 /* Keeps the core for that long. */
@@ -245,18 +259,177 @@ TEST_F(Stall, IsNotSeenInManyShortCoroutinesOfSeveralQueues)
     EXPECT_EQ(std::vector<std::string>(), lines);
 }
 
-/* Wall time passes, but none of the thread's. */
-TEST_F(Stall, IsNotSeenWhileTheThreadDoesNotRun)
+/* Reads what the other end writes as soon as a stall was noticed. */
+constexpr int kReadLine = __LINE__ + 10;
+__attribute__((noinline)) ssize_t read_until_noticed(uint32_t before)
+{
+    int ends[2];
+    EXPECT_EQ(0, pipe(ends));
+    std::thread writer([=] {
+        wait_for_count(before + 1);
+        EXPECT_EQ(1, write(ends[1], "", 1));
+    });
+    char byte;
+    ssize_t result = read(ends[0], &byte, 1);
+    writer.join();
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+TEST_F(Stall, InASystemCallIsReportedWithTheLineThatMadeIt)
+{
+    use_addr2line();
+    EXPECT_EQ(0, run(
+                     [] {
+                         coil_task_rename("the reader");
+                         EXPECT_EQ(1, read_until_noticed(coil__stall_count()));
+                         return 0;
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(before + 1, coil__stall_count());
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "the first frames are its own";
+    ASSERT_GE(lines.size(), 3u);
+    EXPECT_EQ("coil: stall: the reader (queue default) keeps core 0 for 5 ms and more, blocked in "
+              "a system call, at",
+              lines[0]);
+    if (count_lines("coil_core_tests+0x") > 0)
+        GTEST_SKIP() << "without addr2line there are no lines";
+    EXPECT_EQ(1u, count_lines("stall_test.cc:" + std::to_string(kReadLine)));
+}
+
+/* Each until it is noticed, by one call after another: no signal ends them for good. */
+TEST_F(Stall, InSystemCallsIsReportedUpToTheLimitAndTheRestIsCounted)
+{
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "addr2line takes seconds for each line of this program";
+    EXPECT_EQ(0, run(
+                     [] {
+                         for (int i = 0; i < 10; i++) {
+                             uint32_t already = coil__stall_count();
+                             const timespec span = {0, 300 * COIL_MSEC};
+                             coil_time give_up = coil_after(kPatience);
+                             while (coil__stall_count() == already && coil_now() < give_up)
+                                 nanosleep(&span, nullptr);
+                             give_way();
+                         }
+                         return 0;
+                     },
+                     watched(kLimit)));
+    EXPECT_EQ(before + 10, coil__stall_count());
+    EXPECT_EQ(5u, count_lines("keep"));
+    EXPECT_EQ(1u, count_lines("coil: stall: 5 more were not reported"));
+}
+
+TEST_F(Stall, IsNotSeenInACoroutineThatBlocksForShortAndYields)
 {
     EXPECT_EQ(0, run(
                      [] {
-                         const timespec span = {0, long(4 * kLimit)};
-                         EXPECT_EQ(0, nanosleep(&span, nullptr));
-                         return coil_sleep(4 * kLimit);
+                         const timespec span = {0, COIL_MSEC};
+                         coil_time end = coil_after(4 * kGenerous);
+                         while (coil_now() < end) {
+                             EXPECT_EQ(0, nanosleep(&span, nullptr));
+                             give_way();
+                         }
+                         return 0;
                      },
-                     watched(kLimit)));
+                     watched(kGenerous)));
     EXPECT_EQ(before, coil__stall_count());
     EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+TEST_F(Stall, IsNotSeenWhileTheLoopSleeps)
+{
+    EXPECT_EQ(0, run([] { return coil_sleep(8 * kLimit); }, watched(kLimit)));
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+int64_t cpu_ns_here()
+{
+    timespec used;
+    EXPECT_EQ(0, clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used));
+    return used.tv_sec * COIL_SEC + used.tv_nsec;
+}
+
+/* Takes all of the CPUs where the caller may run that others do not take. */
+class Hog {
+public:
+    Hog()
+        : thread_([this] {
+              for (volatile unsigned i = 0; !stop_; i = i + 1) {
+              }
+          })
+    {}
+    ~Hog()
+    {
+        stop_ = true;
+        thread_.join();
+    }
+
+private:
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
+
+TEST_F(Stall, IsNotSeenWhileOthersHaveTheCpu)
+{
+    cpu_set_t allowed;
+    ASSERT_EQ(0, sched_getaffinity(0, sizeof(allowed), &allowed));
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &allowed))
+        cpu++;
+    std::string cpus = std::to_string(cpu);
+    coil_options options = watched(kGenerous);
+    options.cpus = cpus.c_str();
+    EXPECT_EQ(0, run(
+                     [] {
+                         Hog hog; /* pinned like this core */
+                         const sched_param none = {};
+                         EXPECT_EQ(0, sched_setscheduler(0, SCHED_IDLE, &none));
+                         give_way();
+                         int64_t used = cpu_ns_here();
+                         compute(3 * kGenerous);
+                         used = cpu_ns_here() - used;
+                         EXPECT_LT(used, kGenerous / 2);
+                         return 0;
+                     },
+                     options));
+    EXPECT_EQ(before, coil__stall_count());
+    EXPECT_EQ(std::vector<std::string>(), lines);
+}
+
+/* The watcher has seen it before, and sees it again afterwards, computing or asleep. */
+TEST_F(Stall, IsNotSeenWhileTheProgramIsStopped)
+{
+    constexpr int64_t kSome = kGenerous * 3 / 10;
+    for (bool asleep : {false, true}) {
+        pid_t child = fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) {
+            _exit(run(
+                [=] {
+                    compute(kSome);
+                    kill(getpid(), SIGSTOP);
+                    const timespec span = {0, long(kSome)};
+                    if (asleep)
+                        nanosleep(&span, nullptr);
+                    else
+                        compute(kSome);
+                    return int(coil__stall_count() - before);
+                },
+                watched(kGenerous)));
+        }
+        int status;
+        ASSERT_EQ(child, waitpid(child, &status, WUNTRACED));
+        ASSERT_TRUE(WIFSTOPPED(status));
+        const timespec span = {0, long(3 * kGenerous)};
+        nanosleep(&span, nullptr);
+        kill(child, SIGCONT);
+        ASSERT_EQ(child, waitpid(child, &status, 0));
+        EXPECT_EQ(0, WIFEXITED(status) ? WEXITSTATUS(status) : -1) << asleep;
+    }
 }
 
 TEST_F(Stall, IsOfNoInterestWhenTurnedOff)
