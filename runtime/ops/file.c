@@ -87,6 +87,7 @@ void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *i
     io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
+    coil__ring_pushed_transfer(coil__ring_here);
 }
 
 ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset)
@@ -105,6 +106,7 @@ void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *
     io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
+    coil__ring_pushed_transfer(coil__ring_here);
 }
 
 ssize_t coil_pwritev(int fd, const struct iovec *iov, int iov_count, off_t offset)

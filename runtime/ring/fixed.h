@@ -40,10 +40,11 @@ static inline void coil__op_fire_transfer(struct io_uring_sqe *sqe, struct coil_
     struct coil__ring_memory *memory = coil__fixed_find(ring, sqe->addr);
     if (memory == NULL) {
         coil__op_fire(sqe, future);
-        return;
+    } else {
+        future->kind = counted;
+        coil__fixed_fire(ring, memory, sqe, future, fixed);
     }
-    future->kind = counted;
-    coil__fixed_fire(ring, memory, sqe, future, fixed);
+    coil__ring_pushed_transfer(ring);
 }
 
 #endif

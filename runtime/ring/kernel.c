@@ -237,9 +237,7 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
 
 static void kernel_close(struct coil__ring *ring)
 {
-    /* The files of the table would be closed some time after the ring. */
-    if (ring->has_file_table)
-        io_uring_unregister_files(&ring->uring);
+    coil__kernel_drop_files(ring);
     /* A registered descriptor would keep the ring alive after its close. */
     if ((ring->enter_flags & IORING_ENTER_REGISTERED_RING) != 0)
         io_uring_unregister_ring_fd(&ring->uring);
@@ -361,6 +359,15 @@ static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait,
     return enter_until(ring, submit, wait, deadline);
 }
 
+static int kernel_submit(struct coil__ring *ring, unsigned submit)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned flags = ring->enter_flags & ~IORING_ENTER_GETEVENTS;
+    io_uring_smp_store_release(sq->ktail, sq->sqe_tail); /* as above */
+    int taken = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, submit, 0, flags, NULL, 0);
+    return taken > 0 ? 0 : enter_failed(ring, taken);
+}
+
 /* What the kernel allowed when it was tried at the start. */
 static void kernel_explain(const struct coil__ring *ring, int err)
 {
@@ -413,64 +420,12 @@ static void kernel_forget(struct coil__ring *ring)
         close(ring->bell_fd);
 }
 
-enum { BUFFER_GROUP = 0 };
-
-static int kernel_register_buffers(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
-                                   unsigned entries)
-{
-    struct io_uring_buf_reg registration = {
-        .ring_addr = (uintptr_t)buffers,
-        .ring_entries = entries,
-        .bgid = BUFFER_GROUP,
-    };
-    return io_uring_register_buf_ring(&ring->uring, &registration, 0);
-}
-
-static int kernel_unregister_buffers(struct coil__ring *ring)
-{
-    return io_uring_unregister_buf_ring(&ring->uring, BUFFER_GROUP);
-}
-
-static int kernel_register_memory(struct coil__ring *ring, unsigned number, void *at, size_t size)
-{
-    if (!ring->has_memory_table) {
-        int err = io_uring_register_buffers_sparse(&ring->uring, COIL_MEMORIES);
-        if (err < 0)
-            return err;
-        ring->has_memory_table = true;
-    }
-    const struct iovec memory = {.iov_base = at, .iov_len = size};
-    const __u64 tag = 0;
-    int updated = io_uring_register_buffers_update_tag(&ring->uring, number, &memory, &tag, 1);
-    return updated < 0 ? updated : 0;
-}
-
-/* The kernel allows no more places than descriptors. */
-static int open_file_table(struct coil__ring *ring)
-{
-    struct rlimit limit;
-    unsigned places = COIL_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < places)
-        places = (unsigned)limit.rlim_cur;
-    int err = io_uring_register_files_sparse(&ring->uring, places);
-    ring->has_file_table = err == 0;
-    return err;
-}
-
-static int kernel_register_file(struct coil__ring *ring, unsigned place, int fd)
-{
-    int err = ring->has_file_table ? 0 : open_file_table(ring);
-    if (err < 0)
-        return err;
-    int updated = io_uring_register_files_update(&ring->uring, place, &fd, 1);
-    return updated < 0 ? updated : 0;
-}
-
 const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
     .open = kernel_open,
     .close = kernel_close,
     .enter = kernel_enter,
+    .submit = kernel_submit,
     .explain = kernel_explain,
     .wake = kernel_wake,
     .open_bell = kernel_open_bell,
@@ -484,9 +439,9 @@ const struct coil__ring_driver coil__ring_kernel = {
     .setsockopt = coil__host_setsockopt,
     .getsockname = coil__host_getsockname,
     .deafen = coil__host_deafen,
-    .register_buffers = kernel_register_buffers,
-    .unregister_buffers = kernel_unregister_buffers,
-    .register_memory = kernel_register_memory,
-    .register_file = kernel_register_file,
+    .register_buffers = coil__kernel_register_buffers,
+    .unregister_buffers = coil__kernel_unregister_buffers,
+    .register_memory = coil__kernel_register_memory,
+    .register_file = coil__kernel_register_file,
     .check_file = coil__host_check_file,
 };

@@ -21,6 +21,16 @@ extern struct coil__kernel_lacks coil__kernel_lacks;
 /* The memory that the kernel locks for a ring of that many entries: RLIMIT_MEMLOCK counts it. */
 size_t coil__kernel_ring_size(unsigned entries);
 
+/* As the members of struct coil__ring_driver of these names. */
+int coil__kernel_register_buffers(struct coil__ring *ring, struct io_uring_buf_ring *buffers,
+                                  unsigned entries);
+int coil__kernel_unregister_buffers(struct coil__ring *ring);
+int coil__kernel_register_memory(struct coil__ring *ring, unsigned number, void *at, size_t size);
+int coil__kernel_register_file(struct coil__ring *ring, unsigned place, int fd);
+
+/* Lets go of all registered files, before the ring is closed. */
+void coil__kernel_drop_files(struct coil__ring *ring);
+
 /* How many worker threads a core may have for regular files, unless somebody says otherwise. */
 enum { COIL__WORKERS = 8 };
 

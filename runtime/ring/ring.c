@@ -12,6 +12,9 @@
 static const int64_t ask_again_min = COIL_MSEC;
 static const int64_t ask_again_max = 128 * COIL_MSEC;
 
+/* Entries of a piece, and the transfers after which it is tried again when it did not help. */
+enum { PIECE = 4, PIECE_REST = 1024 };
+
 __thread struct coil__ring *coil__ring_here;
 
 /* What was cancelled stays in the lists in which the kernel looks for the next one until its task
@@ -102,6 +105,7 @@ int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *dri
     coil__list_init(&ring->cancelling);
     ring->ask_again.expire = ask_again;
     ring->ask_again_pause = ask_again_min;
+    ring->until_piece = PIECE;
     int err = driver->open(ring, options);
     if (err < 0)
         return err;
@@ -235,6 +239,27 @@ void coil__ring_flush(struct coil__ring *ring)
             coil__ring_reap(ring);
     }
     ring->full_at = *ring->uring.sq.khead + ring->sq_limit;
+}
+
+/* What the page cache has, or what is not for a device, is done as it is submitted: nobody waits
+ * for it, and one call for all is cheaper. */
+void coil__ring_submit_piece(struct coil__ring *ring)
+{
+    unsigned count = coil__ring_unsubmitted(ring);
+    if (ring->driver->submit == NULL) {
+        ring->until_piece = PIECE_REST;
+        return;
+    }
+    if (count < PIECE) {
+        ring->until_piece = PIECE - count;
+        return;
+    }
+    unsigned tail = IO_URING_READ_ONCE(*ring->uring.cq.ktail);
+    int err = ring->driver->submit(ring, count);
+    if (__builtin_expect(err < 0, 0))
+        lost(ring, err);
+    bool helped = IO_URING_READ_ONCE(*ring->uring.cq.ktail) == tail;
+    ring->until_piece = helped ? PIECE : PIECE_REST;
 }
 
 void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline)

@@ -68,6 +68,10 @@ struct coil__ring_driver {
      * error the ring is lost, and what is in flight with it. */
     int (*enter)(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline);
 
+    /* Executes the `submit` new entries and looks for no completions but theirs. NULL: nothing is
+     * gained by that. */
+    int (*submit)(struct coil__ring *ring, unsigned submit);
+
     /* Explains to the log why enter() failed with `err`. */
     void (*explain)(const struct coil__ring *ring, int err);
 
@@ -165,13 +169,14 @@ struct coil__ring_files {
 struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
-    unsigned sq_limit;  /* SQ entries */
-    unsigned full_at;   /* the SQ's tail when it may be full: as of the last look at its head */
-    bool stuck;         /* the driver said so; for the core to see, and to reset */
-    bool lost_power;    /* a simulated one: all in flight has ended, which is no deadlock */
-    bool hears_threads; /* asleep, for one that is no core as well: as the core saw it last */
-    bool reaping;       /* coil__ring_reap() is on its way through the CQ */
-    unsigned in_flight; /* futures whose final completion is to come */
+    unsigned sq_limit;    /* SQ entries */
+    unsigned full_at;     /* the SQ's tail when it may be full: as of the last look at its head */
+    bool stuck;           /* the driver said so; for the core to see, and to reset */
+    bool lost_power;      /* a simulated one: all in flight has ended, which is no deadlock */
+    bool hears_threads;   /* asleep, for one that is no core as well: as the core saw it last */
+    bool reaping;         /* coil__ring_reap() is on its way through the CQ */
+    unsigned in_flight;   /* futures whose final completion is to come */
+    unsigned until_piece; /* transfers, until it is time to see about a piece of the SQ */
 
     /* Operations in flight that were asked to stop. The kernel finds none that it is just moving
      * between its queues, so when a cancel has missed, all that are still there are asked again. */
@@ -213,6 +218,9 @@ int coil__ring_open_bell(struct coil__ring *ring);
 
 /* Makes room in the SQ, if it is full, by submitting it. Runs no user code. */
 void coil__ring_flush(struct coil__ring *ring);
+
+/* Submits what is queued if it is enough for a piece, and finds out whether that helped. */
+void coil__ring_submit_piece(struct coil__ring *ring);
 
 /* Submits everything, waits for `wait` completions until `deadline` at most, and hands all that
  * are there to their futures. */
@@ -279,6 +287,14 @@ static inline void coil__ring_push(struct coil__ring *ring, struct io_uring_sqe 
     coil__sched->loop_due = true;
     if (__builtin_expect(ring->uring.sq.sqe_tail == ring->full_at, 0))
         coil__ring_flush(ring);
+}
+
+/* Called for each entry that reads or writes at an offset, once it is queued. A device is busier if
+ * it hears early of the entries of a turn: they go in by pieces. */
+static inline void coil__ring_pushed_transfer(struct coil__ring *ring)
+{
+    if (__builtin_expect(--ring->until_piece == 0, 0))
+        coil__ring_submit_piece(ring);
 }
 
 #endif
