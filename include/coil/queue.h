@@ -69,7 +69,8 @@ COIL_MUST_CHECK int coil__yield_now(void);
  * coil_yield(), when it is time to: for loops that compute. Costs a few instructions and no system
  * call while it is not. It is time when the kernel has something for this core, be it for a
  * coroutine of any queue; and from time to time, for others that are ready, for timers, and for
- * messages: after a millisecond, sooner if a timer or the latency goal of a queue is nearer.
+ * messages: after a millisecond, sooner if a timer or the latency goal of a queue is nearer. On the
+ * poll and simulated drivers, which can't tell, it is always time.
  *
  * Returns 0, or -ECANCELED when the scope is cancelled; among cancelled and other coroutines that
  * all compute, perhaps not before the time has come again.

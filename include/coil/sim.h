@@ -67,6 +67,8 @@
  * flight. Threads of the program are somebody while a promise or a signal is waited for, or a port
  * is open. COIL_CORES is 2 there by default, whatever the machine has.
  *
+ * coil_yield_if_needed() always yields: wherever others may come in between, they do.
+ *
  * Work that is offloaded runs on the same thread, between two turns, when the seed says: it may
  * compute, read files and set promises, but not wait for what a coroutine does. Names are numbers
  * and "localhost"; there are no others, and nobody is asked. Faults: harsh, lookups without an

@@ -8,6 +8,7 @@
  */
 #include "sim/chance.h"
 #include "sim/simulate.h"
+#include "support/process.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <liburing.h>
 #include <netinet/in.h>
 #include <set>
@@ -421,4 +423,28 @@ TEST(RandomPrograms, AreTheSameAgain)
         uint64_t trace = run_program(seed, 1, 2);
         EXPECT_EQ(trace, run_program(seed, 1, 2)) << seed;
     }
+}
+
+/* Under other addresses, in memory that holds other leftovers, and with another environment. */
+TEST(RandomPrograms, AreTheSameWhereverTheirMemoryLies)
+{
+    if (getenv("COIL_TEST_PLACE") != nullptr) {
+        printf("trace %016" PRIx64 "\n", run_program(103, 1, 2));
+        return;
+    }
+    std::string program = "COIL_TEST_PLACE=1 " +
+                          quote(std::filesystem::read_symlink("/proc/self/exe").string()) +
+                          " --gtest_filter=RandomPrograms.AreTheSameWhereverTheirMemoryLies";
+    std::set<std::string> traces;
+    const std::string places[] = {"env ", "env MALLOC_PERTURB_=85 ",
+                                  "env PAD=" + std::string(9000, 'x') + " ", "setarch -R env "};
+    for (const std::string &place : places) {
+        Outcome outcome = run_shell(place + program);
+        size_t at = outcome.output.find("trace ");
+        if (outcome.output.find("setarch: failed") != std::string::npos)
+            continue; /* a container may forbid it */
+        ASSERT_NE(std::string::npos, at) << outcome.output;
+        traces.insert(outcome.output.substr(at, 22));
+    }
+    EXPECT_EQ(1u, traces.size());
 }

@@ -82,6 +82,18 @@ TEST(Sim, LetsThirtyIdleDaysPassInUnderASecond)
     EXPECT_LT(seconds_of_the_machine() - begin, 1.0);
 }
 
+TEST(Sim, BeginsAtOneSecondAndHasNoChanceOutside)
+{
+    EXPECT_EQ(0u, coil_sim_random());
+    simulate(7, [] {
+        EXPECT_GE(coil_now(), COIL_SEC);
+        EXPECT_LT(coil_now(), COIL_SEC + COIL_MSEC);
+        EXPECT_NE(coil_sim_random(), coil_sim_random());
+        return 0;
+    });
+    EXPECT_EQ(0u, coil_sim_random());
+}
+
 TEST(Sim, LetsAnInstantComeForWhoLooksAtTheClock)
 {
     simulate(2, [] {
