@@ -11,9 +11,15 @@
  * the empty queue, and that one of those who push afterwards takes away: it wants to be woken.
  *
  * The rest of the word's cache line is room for one element by value, a note, so that nothing has
- * to be fetched but that line. Only the empty queue takes one: it is older than all that is pushed
- * afterwards. The second bit of the word says that the room is taken; the consumer gives it back
- * when there is time, some time after it has read the note.
+ * to be fetched but that line. Notes are numbered, and while nothing was pushed since, the word is
+ * the number of the last one. Who knows that the consumer has read that one takes the room by
+ * raising the number: it says which of both is older, a note or what is pushed, and nobody has to
+ * give the room back.
+ *
+ * Whoever leaves a note may look out for an answer, which comes in the same line:
+ *
+ *     NONE --leave--> awaited --answer--> answered --take--> NONE
+ *                        +------- give up ---------------------^
  */
 #ifndef COIL_BASE_MPSC_H
 #define COIL_BASE_MPSC_H
@@ -33,31 +39,45 @@ struct coil__mpsc_node {
 
 /* An element by value. */
 struct coil__note {
-    void (*deliver)(const struct coil__note *note); /* NULL: it is being written */
+    void (*deliver)(const struct coil__note *note);
     void *about;
     coil_fn *fn;
     void *arg;
     const char *site;
-    int32_t result;
+    uint64_t answer; /* awaited: its number as well; answered: the result, in the upper half */
     uint16_t from;
     uint8_t queue;
+    uint8_t odd; /* as its number, once it is written */
 };
 
 struct coil__mpsc {
-    uintptr_t newest; /* the last one that was pushed, and the bits below */
+    uintptr_t newest; /* the last one that was pushed, or the last note's number; with bits below */
     struct coil__note note;
     char pad[64 - sizeof(uintptr_t) - sizeof(struct coil__note)];
-    uintptr_t read;                 /* COIL__MPSC_ROOM: the consumer has read the note */
+    uintptr_t read;                 /* by the consumer: the number of the last note that it took */
+    uintptr_t free;                 /* the same, once it has done with it: for producers */
     struct coil__mpsc_node *oldest; /* of those that were taken */
 };
 
-enum { COIL__MPSC_MARK = 1, COIL__MPSC_ROOM = 2, COIL__MPSC_BITS = 3 };
+enum {
+    COIL__MPSC_MARK = 1,
+    COIL__MPSC_NUMBER = 2, /* it is a number */
+    COIL__MPSC_ODD = 4,    /* the number's lowest bit, also beside an element */
+    COIL__MPSC_BITS = 7,
+    COIL__MPSC_FIRST = COIL__MPSC_NUMBER, /* the number of a note that was never left */
+    COIL__MPSC_NEXT = COIL__MPSC_ODD,     /* from one number to the next */
+};
+
+/* The lowest bits of an answer. */
+enum { COIL__NOTE_NONE = 0, COIL__NOTE_ANSWERED = 1, COIL__NOTE_AWAITED = 3 };
 
 static inline void coil__mpsc_init(struct coil__mpsc *queue)
 {
-    queue->newest = 0;
-    queue->note.deliver = NULL;
-    queue->read = 0;
+    queue->newest = COIL__MPSC_FIRST;
+    queue->note.odd = COIL__MPSC_FIRST & COIL__MPSC_ODD;
+    queue->note.answer = COIL__NOTE_NONE;
+    queue->read = COIL__MPSC_FIRST;
+    queue->free = COIL__MPSC_FIRST;
     queue->oldest = NULL;
 }
 
@@ -67,14 +87,16 @@ static inline bool coil__mpsc_push_chain(struct coil__mpsc *queue, struct coil__
                                          struct coil__mpsc_node *oldest)
 {
     /* Most often it is empty: to look first would move the line twice. */
-    uintptr_t before = 0;
+    uintptr_t before = COIL__MPSC_FIRST;
     do { /* ends: the others get on whenever we do not */
-        oldest->next = (struct coil__mpsc_node *)(before & ~(uintptr_t)COIL__MPSC_BITS);
+        bool is_number = (before & COIL__MPSC_NUMBER) != 0;
+        oldest->next =
+            is_number ? NULL : (struct coil__mpsc_node *)(before & ~(uintptr_t)COIL__MPSC_BITS);
         /* Release; pairs with the acquire in coil__mpsc_pop(): the elements are written. And
          * sequentially consistent, for who then asks what the consumer has said before. */
-    } while (!__atomic_compare_exchange_n(&queue->newest, &before,
-                                          (uintptr_t)newest | (before & COIL__MPSC_BITS), false,
-                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(
+        &queue->newest, &before, (uintptr_t)newest | (before & (COIL__MPSC_MARK | COIL__MPSC_ODD)),
+        false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     return (before & COIL__MPSC_MARK) != 0;
 }
 
@@ -83,30 +105,93 @@ static inline bool coil__mpsc_push(struct coil__mpsc *queue, struct coil__mpsc_n
     return coil__mpsc_push_chain(queue, node, node);
 }
 
-/* Takes the room for a note, which the caller fills in but for `deliver`. NULL: the queue is not
- * empty. */
-static inline struct coil__note *coil__mpsc_claim(struct coil__mpsc *queue)
+static inline bool coil__mpsc_raise(struct coil__mpsc *queue, uintptr_t *number)
 {
-    uintptr_t nothing = 0;
-    /* Acquire; pairs with the release in coil__mpsc_give_back(): the last note was read. */
-    bool taken = __atomic_compare_exchange_n(&queue->newest, &nothing, COIL__MPSC_ROOM, false,
-                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-    return taken ? &queue->note : NULL;
+    return __atomic_compare_exchange_n(&queue->newest, number, *number + COIL__MPSC_NEXT, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-/* Leaves the note that the caller has filled in. */
-static inline void coil__mpsc_leave(struct coil__note *note,
+/* As below, when the last note is another one. */
+static inline __attribute__((cold)) bool coil__mpsc_raise_other(struct coil__mpsc *queue,
+                                                                uintptr_t number)
+{
+    /* Acquire; pairs with the release in coil__mpsc_deliver(): that note was read. Unless nothing
+     * but a note is there, this is not the word. The second likewise, with who looked out. */
+    return __atomic_load_n(&queue->free, __ATOMIC_ACQUIRE) == number &&
+           __atomic_load_n(&queue->note.answer, __ATOMIC_ACQUIRE) == COIL__NOTE_NONE &&
+           coil__mpsc_raise(queue, &number);
+}
+
+/* Takes the room for a note, of which coil__mpsc_leave() says what the caller does not fill in.
+ * `*last` is a note of which the caller knows that nobody needs it any more, best the last one, or
+ * COIL__MPSC_FIRST; it becomes the new one's number. NULL: the queue is not empty. */
+static inline struct coil__note *coil__mpsc_claim(struct coil__mpsc *queue, uintptr_t *last)
+{
+    uintptr_t number = *last;
+    if (!coil__mpsc_raise(queue, &number) && !coil__mpsc_raise_other(queue, number))
+        return NULL;
+    *last = number + COIL__MPSC_NEXT;
+    return &queue->note;
+}
+
+/* Leaves the note that the caller has filled in, and says whether he looks out for the answer. */
+static inline void coil__mpsc_leave(struct coil__note *note, uintptr_t number, bool awaited,
                                     void (*deliver)(const struct coil__note *note))
 {
-    /* Release; pairs with the acquire in coil__mpsc_note(). */
-    __atomic_store_n(&note->deliver, deliver, __ATOMIC_RELEASE);
+    note->deliver = deliver;
+    uint64_t answer = awaited ? number | COIL__NOTE_AWAITED : (uint64_t)COIL__NOTE_NONE;
+    /* Relaxed: what follows releases it. */
+    __atomic_store_n(&note->answer, answer, __ATOMIC_RELAXED);
+    /* Release; pairs with the acquire in coil__mpsc_is_left(). */
+    __atomic_store_n(&note->odd, (uint8_t)(number & COIL__MPSC_ODD), __ATOMIC_RELEASE);
+}
+
+/* By the consumer: what to answer a note with, or NONE: nobody looks out for it. */
+static inline uint64_t coil__note_awaited(const struct coil__note *note)
+{
+    /* Relaxed: who has given up by then has not answered anything. */
+    return __atomic_load_n(&note->answer, __ATOMIC_RELAXED);
+}
+
+/* Answers the note that was awaited as that; false when nobody looks out any more. */
+static inline bool coil__note_answer(struct coil__note *note, uint64_t awaited, int32_t result)
+{
+    /* Release; pairs with the acquire in coil__note_answered(). */
+    return __atomic_compare_exchange_n(&note->answer, &awaited,
+                                       (uint64_t)(uint32_t)result << 32 | COIL__NOTE_ANSWERED,
+                                       false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/* By who looks out: whether the answer is there. */
+static inline bool coil__note_answered(const struct coil__note *note, int32_t *result)
+{
+    /* Acquire; pairs with the release in coil__note_answer(). */
+    uint64_t answer = __atomic_load_n(&note->answer, __ATOMIC_ACQUIRE);
+    *result = (int32_t)(uint32_t)(answer >> 32);
+    return (answer & COIL__NOTE_AWAITED) == COIL__NOTE_ANSWERED;
+}
+
+/* Looks out no more, once the answer is there / before; false: it is. */
+static inline void coil__note_take_answer(struct coil__note *note)
+{
+    /* Release; pairs with the acquire in coil__mpsc_raise_other(). */
+    __atomic_store_n(&note->answer, COIL__NOTE_NONE, __ATOMIC_RELEASE);
+}
+
+static inline bool coil__note_give_up(struct coil__note *note, uintptr_t number)
+{
+    uint64_t awaited = number | COIL__NOTE_AWAITED;
+    /* Release, as above. */
+    return __atomic_compare_exchange_n(&note->answer, &awaited, (uint64_t)COIL__NOTE_NONE, false,
+                                       __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 /* Whether nothing is there but what the consumer took. By any thread, while the consumer sleeps. */
 static inline bool coil__mpsc_nothing_new(const struct coil__mpsc *queue)
 {
     /* Relaxed: who takes what is there sees it. */
-    return (__atomic_load_n(&queue->newest, __ATOMIC_RELAXED) & ~(uintptr_t)COIL__MPSC_MARK) == 0;
+    uintptr_t word = __atomic_load_n(&queue->newest, __ATOMIC_RELAXED);
+    return (word & ~(uintptr_t)COIL__MPSC_MARK) == __atomic_load_n(&queue->free, __ATOMIC_RELAXED);
 }
 
 /* Whether the consumer finds nothing. */
@@ -116,12 +201,19 @@ static inline bool coil__mpsc_empty(const struct coil__mpsc *queue)
     return queue->oldest == NULL && (word & ~(uintptr_t)COIL__MPSC_MARK) == queue->read;
 }
 
-/* Who has claimed the room fills it in a few nanoseconds: when it is empty after some more, it does
- * not run, and may need our CPU. */
-static inline __attribute__((cold)) void coil__note_wait(const struct coil__note *note)
+/* Whether the note after number `read` is written. */
+static inline bool coil__mpsc_is_left(const struct coil__mpsc *queue)
 {
-    /* Ends: see above. Acquire; pairs with the release in coil__mpsc_leave(). */
-    for (unsigned i = 1; __atomic_load_n(&note->deliver, __ATOMIC_ACQUIRE) == NULL; i++) {
+    /* Acquire; pairs with the release in coil__mpsc_leave(). */
+    return __atomic_load_n(&queue->note.odd, __ATOMIC_ACQUIRE) !=
+           (uint8_t)(queue->read & COIL__MPSC_ODD);
+}
+
+/* Who has taken the room fills it in a few nanoseconds: when it is empty after some more, it does
+ * not run, and may need our CPU. */
+static inline __attribute__((cold)) void coil__mpsc_wait(const struct coil__mpsc *queue)
+{
+    for (unsigned i = 1; !coil__mpsc_is_left(queue); i++) { /* ends: see above */
         if (i % 256 == 0)
             sched_yield();
         else
@@ -133,41 +225,29 @@ static inline __attribute__((cold)) void coil__note_wait(const struct coil__note
 static inline const struct coil__note *coil__mpsc_note(const struct coil__mpsc *queue)
 {
     uintptr_t word = __atomic_load_n(&queue->newest, __ATOMIC_RELAXED);
-    if (queue->oldest != NULL || (word & COIL__MPSC_ROOM) == queue->read)
+    if (queue->oldest != NULL || ((word ^ queue->read) & COIL__MPSC_ODD) == 0)
         return NULL;
-    /* Acquire; pairs with the release in coil__mpsc_leave(). */
-    if (__builtin_expect(__atomic_load_n(&queue->note.deliver, __ATOMIC_ACQUIRE) == NULL, 0))
-        coil__note_wait(&queue->note);
+    if (__builtin_expect(!coil__mpsc_is_left(queue), 0))
+        coil__mpsc_wait(queue);
     return &queue->note;
 }
 
-/* Takes away the note that comes next, and delivers it. It stays until coil__mpsc_give_back(). */
+/* Takes away the note that comes next, and delivers it. Nobody writes over it until `deliver` has
+ * returned, or it was answered. */
 static inline void coil__mpsc_deliver(struct coil__mpsc *queue)
 {
-    void (*deliver)(const struct coil__note *note) = queue->note.deliver;
-    /* Relaxed: the room is given back afterwards. */
-    __atomic_store_n(&queue->note.deliver, NULL, __ATOMIC_RELAXED);
-    queue->read = COIL__MPSC_ROOM;
-    deliver(&queue->note);
-}
-
-/* Lets others use the room of a note that was read. */
-static inline void coil__mpsc_give_back(struct coil__mpsc *queue)
-{
-    if (queue->read == 0)
-        return;
-    queue->read = 0;
-    /* Release; pairs with the acquire in coil__mpsc_claim(). */
-    __atomic_fetch_and(&queue->newest, ~(uintptr_t)COIL__MPSC_ROOM, __ATOMIC_RELEASE);
+    queue->read += COIL__MPSC_NEXT;
+    queue->note.deliver(&queue->note);
+    /* Release; pairs with the acquire in coil__mpsc_raise_other(). */
+    __atomic_store_n(&queue->free, queue->read, __ATOMIC_RELEASE);
 }
 
 /* Leaves the mark, by the consumer; false when the queue is not empty. */
 static inline bool coil__mpsc_mark(struct coil__mpsc *queue)
 {
-    uintptr_t nothing = 0;
-    coil__mpsc_give_back(queue);
+    uintptr_t nothing = queue->read;
     return queue->oldest == NULL &&
-           __atomic_compare_exchange_n(&queue->newest, &nothing, COIL__MPSC_MARK, false,
+           __atomic_compare_exchange_n(&queue->newest, &nothing, nothing | COIL__MPSC_MARK, false,
                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
@@ -180,14 +260,13 @@ static inline bool coil__mpsc_unmark(struct coil__mpsc *queue)
             COIL__MPSC_MARK) != 0;
 }
 
-/* Takes all there is but a note, which was read, and the mark. Returns the oldest, which it is
+/* Takes all there is, and the mark, when that are elements alone. Returns the oldest, which it is
  * linked from. */
 static inline struct coil__mpsc_node *coil__mpsc_take(struct coil__mpsc *queue)
 {
-    /* Acquire; pairs with the release in coil__mpsc_push_chain(). Release: as giving back. */
-    uintptr_t word = __atomic_exchange_n(&queue->newest, 0, __ATOMIC_ACQ_REL);
+    /* Acquire; pairs with the release in coil__mpsc_push_chain(). */
+    uintptr_t word = __atomic_exchange_n(&queue->newest, queue->read, __ATOMIC_ACQ_REL);
     struct coil__mpsc_node *node = (struct coil__mpsc_node *)(word & ~(uintptr_t)COIL__MPSC_BITS);
-    queue->read = 0;
     struct coil__mpsc_node *newer = NULL;
     while (node != NULL) { /* ends: no push reaches what was taken */
         struct coil__mpsc_node *older = node->next;
@@ -204,7 +283,7 @@ static inline struct coil__mpsc_node *coil__mpsc_pop(struct coil__mpsc *queue)
     struct coil__mpsc_node *node = queue->oldest;
     if (node == NULL) {
         uintptr_t word = __atomic_load_n(&queue->newest, __ATOMIC_RELAXED);
-        if (word < COIL__MPSC_BITS + 1 || (word & COIL__MPSC_ROOM) != queue->read)
+        if ((word & COIL__MPSC_NUMBER) != 0 || ((word ^ queue->read) & COIL__MPSC_ODD) != 0)
             return NULL;
         node = coil__mpsc_take(queue);
     }

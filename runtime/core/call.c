@@ -4,16 +4,17 @@
  *
  *     home core                                       target core
  *     coil_call() -------- note or message ---------> fn runs, at once if nobody else is ready
- *     the future is done <-------- reply ------------ fn has returned
+ *     the future is done <---- answer or message ---- fn has returned
  *
  *     cancel ------------- stop --------------------> fn is cancelled, or never runs
  *     the future may be done <---- the stop comes back
  *
- * Call and reply come as notes wherever they can: then the target never touches the future, whose
- * memory is home's, unless fn has to wait. Where they can't, because the mailbox is not empty or
- * others are about to post as well, the call is a message and brings its reply. A stop is a message
- * of its own; it arrives after its call, and comes back in any case. The future is done when both
- * have: so the target never finds it gone.
+ * A call comes as a note where it can, and if its caller may look out, the result is the answer to
+ * it: then one cache line goes to and fro, and the target never touches the future, whose memory is
+ * home's, unless fn has to wait. Where it can't, because the mailbox is not empty or others are
+ * about to post as well, the call is a message; it brings its result where nobody looks out. A stop
+ * is a message of its own; it arrives after its call, and comes back in any case. The future is
+ * done when both have: so the target never finds it gone.
  */
 #include "core/core.h"
 
@@ -30,6 +31,7 @@ static_assert(offsetof(struct coil_call, deliver) == offsetof(struct coil__messa
 struct coil__callee {
     struct coil_call *call;
     struct coil_task *task;
+    uint64_t awaited; /* what the note said about its answer */
     unsigned home;
     bool known;              /* call->callee says where this is */
     bool stopped;            /* `scope` is open, and cancelled */
@@ -67,11 +69,6 @@ static void reply_arrives(struct coil_call *call)
     end(call, call->result);
 }
 
-static void reply_note_arrives(const struct coil__note *note)
-{
-    end(note->about, note->result);
-}
-
 static void stop_returns(struct coil_call_stop *stop)
 {
     struct coil_call *call = coil__container_of(stop, struct coil_call, stop);
@@ -83,17 +80,19 @@ static void stop_returns(struct coil_call_stop *stop)
 /* At the target: sends the result home. */
 static void reply(struct coil_call *call, unsigned home, int result)
 {
-    struct coil__core *here = coil__core_here;
-    struct coil__note *note = coil__core_claim_note(here, here->run->cores[home]);
-    if (note != NULL) {
-        note->about = call;
-        note->result = result;
-        coil__mpsc_leave(note, reply_note_arrives);
-        return;
-    }
     call->result = result;
     post(home, call, reply_arrives);
     coil__core_hand_over();
+}
+
+/* As above, if `awaited` says so by an answer to the note; unless that would overtake what was
+ * posted before. */
+static void answer(struct coil_call *call, unsigned home, uint64_t awaited, int result)
+{
+    struct coil__core *here = coil__core_here;
+    if (awaited == COIL__NOTE_NONE || here->outbox.to == here->run->cores[home] ||
+        !coil__note_answer(&here->mailbox.messages.note, awaited, result))
+        reply(call, home, result);
 }
 
 /* In the coroutine. */
@@ -150,6 +149,7 @@ static int run_note(void *arg)
     const struct coil__note *note = beginning->note;
     struct coil__callee callee;
     callee.call = note->about;
+    callee.awaited = coil__note_awaited(note);
     callee.home = note->from;
     callee.known = false;
     beginning->callee = &callee;
@@ -158,7 +158,7 @@ static int run_note(void *arg)
         callee.call->callee = NULL;
     else
         beginning->callee = NULL;
-    reply(callee.call, callee.home, result);
+    answer(callee.call, callee.home, callee.awaited, result);
     return 0;
 }
 
@@ -185,10 +185,11 @@ static void call_note_arrives(const struct coil__note *note)
         return;
     }
     struct beginning beginning = {.note = note};
+    uint64_t awaited = coil__note_awaited(note);
     unsigned home = note->from;
     int err = coil__scope_run_now(&here->root, run_note, &beginning, note->site, note->queue);
     if (__builtin_expect(err < 0, 0))
-        reply(call, home, err);
+        answer(call, home, awaited, err);
     else if (beginning.callee != NULL)
         make_known(beginning.callee);
 }
@@ -216,15 +217,17 @@ static void call_cancel(struct coil_future *future)
 
 static const struct coil_future_kind call_kind = {.name = "call", .cancel = call_cancel};
 
-static inline __attribute__((always_inline)) void start(struct coil_future *future, unsigned core,
-                                                        coil_fn *fn, void *arg, const char *site)
+/* Returns the number of the note for whose answer the caller has to look out, if it may, or 0. */
+static inline __attribute__((always_inline)) uintptr_t start(struct coil_future *future,
+                                                             unsigned core, coil_fn *fn, void *arg,
+                                                             const char *site, bool may_look_out)
 {
     if (!coil__future_begin(future, &call_kind))
-        return;
+        return 0;
     struct coil__core *here = coil__core_here;
     if (core >= here->run->options->core_count) {
         coil__future_complete(future, -EINVAL);
-        return;
+        return 0;
     }
     struct coil_call *call = &future->call;
     call->callee = NULL;
@@ -233,60 +236,80 @@ static inline __attribute__((always_inline)) void start(struct coil_future *futu
     call->stopped = false;
     call->stop_is_out = false;
     call->done = false;
-    struct coil__note *note = coil__core_claim_note(here, here->run->cores[core]);
+    uint8_t queue = future->owner->queue;
+    bool looks_out = may_look_out && coil__core_may_look_out(here);
+    uintptr_t number;
+    struct coil__note *note = coil__core_claim_note(here, core, &number);
     if (note != NULL) {
         note->about = call;
         note->fn = fn;
         note->arg = arg;
         note->site = site;
         note->from = (uint16_t)here->id;
-        note->queue = future->owner->queue;
-        coil__mpsc_leave(note, call_note_arrives);
-        return;
+        note->queue = queue;
+        coil__mpsc_leave(note, number, looks_out, call_note_arrives);
+        return looks_out ? number : 0;
     }
     call->fn = fn;
     call->arg = arg;
     call->site = site;
-    call->queue = future->owner->queue;
+    call->queue = queue;
     post(core, call, call_arrives);
+    return 0;
 }
 
 void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, void *arg,
                       const char *site)
 {
-    start(future, core, fn, arg, site);
+    start(future, core, fn, arg, site, false);
 }
 
-/* Waits for the reply without giving way, while nobody else wants this core. Whatever comes but the
- * reply ends that, and so does time; the wait then is as every other. */
-static void look_out(struct coil__core *here, const struct coil_call *call)
+/* Waits for the answer without giving way, while nobody else wants this core. Whatever comes but
+ * the answer ends that, and so does time; false: the wait then is as every other. */
+static bool look_out(struct coil__core *here, struct coil__note *note, uintptr_t number,
+                     int32_t *result)
 {
-    struct coil__mpsc *mail = &here->mailbox.messages;
-    if (!coil__core_may_look_out(here))
-        return;
-    coil__mpsc_give_back(mail);
     for (unsigned i = 0; i < LOOKS && !coil__core_hears_ring(here); i++) {
-        if (coil__mpsc_empty(mail)) {
-            coil__relax();
-            continue;
+        if (coil__note_answered(note, result)) {
+            coil__note_take_answer(note);
+            return true;
         }
-        const struct coil__note *note = coil__mpsc_note(mail);
-        if (note == NULL || note->about != call)
-            return;
-        here->sched.budget--; /* as if it had run again */
-        coil__spin_hit_mail(&here->spin);
-        coil__mpsc_deliver(mail);
-        return;
+        if (coil__mailbox_has_mail(&here->mailbox))
+            break;
+        coil__relax();
+    }
+    if (coil__note_give_up(note, number))
+        return false;
+    coil__note_answered(note, result);
+    coil__note_take_answer(note);
+    return true;
+}
+
+/* The answer is there. What was posted before comes first. */
+static void take_answer(struct coil__core *here, struct coil_call *call, uintptr_t number,
+                        int32_t result)
+{
+    here->answered[call->target % COIL__ANSWERED] = (struct coil__answered){call->target, number};
+    here->sched.budget--; /* as if it had run again */
+    coil__spin_hit_mail(&here->spin);
+    if (coil__mailbox_has_mail(&here->mailbox)) {
+        call->result = result;
+        post(here->id, call, reply_arrives);
+    } else {
+        end(call, result);
     }
 }
 
 int coil__call(unsigned core, coil_fn *fn, void *arg, const char *site)
 {
     struct coil_future future;
-    start(&future, core, fn, arg, site);
-    coil__core_hand_over();
-    if (future.state == COIL__FUTURE_IN_FLIGHT)
-        look_out(coil__core_here, &future.call);
+    uintptr_t number = start(&future, core, fn, arg, site, true);
+    struct coil__core *here = coil__core_here;
+    int32_t result;
+    if (number == 0)
+        coil__core_hand_over();
+    else if (look_out(here, &here->run->cores[core]->mailbox.messages.note, number, &result))
+        take_answer(here, &future.call, number, result);
     return (int)coil__await(&future);
 }
 

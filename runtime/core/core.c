@@ -74,6 +74,8 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     coil__signals_init(&core->signals);
     coil__ending_init(&core->ending);
     coil__mailbox_init(&core->mailbox);
+    for (unsigned i = 0; i < COIL__ANSWERED; i++)
+        core->answered[i] = (struct coil__answered){i, COIL__MPSC_FIRST};
     coil__spin_init(&core->spin, run->options->spin_ns);
     coil__timers_init(&core->timers, coil__clock_now());
     int err = coil__sched_open(&core->sched, run->options->stack_size);

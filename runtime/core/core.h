@@ -38,6 +38,15 @@ struct coil__outbox {
 /* Parcels of a core; while all are under way its messages go one by one. */
 enum { COIL__PARCELS = 8 };
 
+/* The last note to `core` whose answer was taken: the room of the next one, most likely. */
+struct coil__answered {
+    unsigned core;
+    uintptr_t number;
+};
+
+/* Cores of which a core remembers that. */
+enum { COIL__ANSWERED = 8 };
+
 struct coil__core {
     struct coil__sched sched;
     struct coil__ring ring;
@@ -64,6 +73,7 @@ struct coil__core {
     struct coil__signals signals; /* that coroutines of this core wait for */
     struct coil__outbox outbox;   /* empty whenever this core sleeps */
     unsigned next_parcel;         /* of `parcels`, whose turn it is */
+    struct coil__answered answered[COIL__ANSWERED]; /* by the core's number, modulo that */
     struct coil__run *run;
     struct coil__timers timers;
     struct coil__mailbox mailbox;
@@ -129,15 +139,18 @@ static inline void coil__core_post(struct coil__core *core, struct coil__message
 }
 
 /* Room for a message by value, which arrives before all that is posted afterwards, and as soon as
- * the caller has left it there: coil__mpsc_leave(). NULL: it has to be posted, since the mailbox is
+ * it is left there; `*number` becomes its number. NULL: it has to be posted, since the mailbox is
  * not empty, or else would overtake what was posted before, or leave others behind who are about to
  * post too. */
-static inline struct coil__note *coil__core_claim_note(const struct coil__core *here,
-                                                       struct coil__core *core)
+static inline struct coil__note *coil__core_claim_note(const struct coil__core *here, unsigned core,
+                                                       uintptr_t *number)
 {
-    if (core == here || here->outbox.to == core || coil__sched_has_ready(&here->sched))
+    struct coil__core *to = here->run->cores[core];
+    if (to == here || here->outbox.to == to || coil__sched_has_ready(&here->sched))
         return NULL;
-    return coil__mpsc_claim(&core->mailbox.messages);
+    const struct coil__answered *answered = &here->answered[core % COIL__ANSWERED];
+    *number = answered->core == core ? answered->number : (uintptr_t)COIL__MPSC_FIRST;
+    return coil__mpsc_claim(&to->mailbox.messages, number);
 }
 
 /* Whether a coroutine may look out for something in place of the loop, which has nothing to do: for

@@ -139,7 +139,6 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             budget--;
         }
     }
-    coil__mpsc_give_back(&mailbox->messages);
 }
 
 bool coil__mailbox_sleep(struct coil__mailbox *mailbox)

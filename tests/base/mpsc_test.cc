@@ -12,12 +12,14 @@ extern "C" {
 
 namespace {
 
-/* The number of the note that was delivered last. */
+/* The number of the note that was delivered last, and whether anybody looks out for an answer. */
 thread_local int delivered;
+thread_local uint64_t awaited;
 
 void deliver(const coil__note *note)
 {
-    delivered = note->result;
+    delivered = int(reinterpret_cast<intptr_t>(note->arg));
+    awaited = coil__note_awaited(note);
 }
 
 struct Element {
@@ -25,14 +27,16 @@ struct Element {
     int number;
 };
 
-bool leave(coil__mpsc *queue, int number)
+/* Leaves a note by who knows that `last` is not needed any more. Returns its own number, or 0. */
+uintptr_t leave(coil__mpsc *queue, int number, bool looks_out = false,
+                uintptr_t last = COIL__MPSC_FIRST)
 {
-    coil__note *note = coil__mpsc_claim(queue);
+    coil__note *note = coil__mpsc_claim(queue, &last);
     if (note == nullptr)
-        return false;
-    note->result = number;
-    coil__mpsc_leave(note, deliver);
-    return true;
+        return 0;
+    note->arg = reinterpret_cast<void *>(intptr_t(number));
+    coil__mpsc_leave(note, last, looks_out, deliver);
+    return last;
 }
 
 /* What comes next, as a note or not; 0: nothing. */
@@ -51,22 +55,81 @@ TEST(Mpsc, TakesOneNoteWhileItIsEmpty)
     coil__mpsc queue;
     coil__mpsc_init(&queue);
     Element one = {{}, 1};
-    EXPECT_TRUE(leave(&queue, 7));
+    uintptr_t seventh = leave(&queue, 7);
+    EXPECT_NE(0u, seventh);
     EXPECT_FALSE(coil__mpsc_empty(&queue));
     EXPECT_FALSE(leave(&queue, 8)) << "there is room for one";
     EXPECT_EQ(7, take(&queue));
     EXPECT_TRUE(coil__mpsc_empty(&queue));
-    EXPECT_FALSE(leave(&queue, 8)) << "which the consumer may still be reading";
-    coil__mpsc_give_back(&queue);
-    EXPECT_TRUE(leave(&queue, 8));
+    EXPECT_TRUE(leave(&queue, 8, false, seventh)) << "by who knows the last one";
+    EXPECT_FALSE(leave(&queue, 9, false, seventh)) << "which is another one now";
     EXPECT_EQ(8, take(&queue));
-    coil__mpsc_give_back(&queue);
+    EXPECT_TRUE(leave(&queue, 9)) << "by who does not";
+    EXPECT_EQ(9, take(&queue));
     coil__mpsc_push(&queue, &one.node);
-    EXPECT_FALSE(leave(&queue, 9)) << "it would overtake";
+    EXPECT_FALSE(leave(&queue, 10)) << "it would overtake";
     EXPECT_EQ(1, take(&queue));
     EXPECT_EQ(0, take(&queue));
-    EXPECT_TRUE(leave(&queue, 9)) << "taking all gives the room back";
-    EXPECT_EQ(9, take(&queue));
+    EXPECT_TRUE(leave(&queue, 10));
+    EXPECT_EQ(10, take(&queue));
+}
+
+void leave_in_delivery(const coil__note *note)
+{
+    auto queue = static_cast<coil__mpsc *>(note->about);
+    EXPECT_FALSE(leave(queue, 2)) << "the consumer may still be reading";
+}
+
+TEST(Mpsc, ANoteStaysUntilItsDeliveryIsOver)
+{
+    coil__mpsc queue;
+    coil__mpsc_init(&queue);
+    uintptr_t number = COIL__MPSC_FIRST;
+    coil__note *note = coil__mpsc_claim(&queue, &number);
+    ASSERT_NE(nullptr, note);
+    note->about = &queue;
+    coil__mpsc_leave(note, number, false, leave_in_delivery);
+    take(&queue);
+    EXPECT_TRUE(leave(&queue, 2));
+}
+
+TEST(Mpsc, TheRoomOfANoteIsItsUntilTheAnswerIsTaken)
+{
+    coil__mpsc queue;
+    coil__mpsc_init(&queue);
+    uintptr_t number = leave(&queue, 1, true);
+    int32_t result = 0;
+    EXPECT_EQ(1, take(&queue));
+    EXPECT_NE(uint64_t(COIL__NOTE_NONE), awaited);
+    EXPECT_FALSE(coil__note_answered(&queue.note, &result));
+    EXPECT_FALSE(leave(&queue, 2)) << "somebody looks out for what will be written there";
+    EXPECT_TRUE(coil__note_answer(&queue.note, awaited, -7));
+    EXPECT_FALSE(leave(&queue, 2));
+    EXPECT_TRUE(coil__note_answered(&queue.note, &result));
+    EXPECT_EQ(-7, result);
+    coil__note_take_answer(&queue.note);
+    EXPECT_TRUE(leave(&queue, 2, true, number));
+    EXPECT_FALSE(coil__note_answer(&queue.note, awaited, -8)) << "of another note";
+}
+
+TEST(Mpsc, WhoGivesUpGetsNoAnswerUnlessItIsThere)
+{
+    coil__mpsc queue;
+    coil__mpsc_init(&queue);
+    uintptr_t number = leave(&queue, 1, true);
+    EXPECT_TRUE(coil__note_give_up(&queue.note, number));
+    EXPECT_EQ(1, take(&queue));
+    EXPECT_EQ(uint64_t(COIL__NOTE_NONE), awaited);
+
+    number = leave(&queue, 2, true);
+    EXPECT_EQ(2, take(&queue));
+    EXPECT_TRUE(coil__note_give_up(&queue.note, number));
+    EXPECT_FALSE(coil__note_answer(&queue.note, awaited, 2));
+
+    number = leave(&queue, 3, true);
+    EXPECT_EQ(3, take(&queue));
+    EXPECT_TRUE(coil__note_answer(&queue.note, awaited, 3));
+    EXPECT_FALSE(coil__note_give_up(&queue.note, number));
 }
 
 TEST(Mpsc, ANoteIsOlderThanWhatIsPushedAfterwardsAndYoungerThanWhatWasTaken)
@@ -125,7 +188,6 @@ TEST(Mpsc, KeepsTheOrderOfEachProducerHoweverItSends)
     for (int left = kProducers * kEach; left > 0;) {
         int number = take(&queue) - 1;
         if (number < 0) {
-            coil__mpsc_give_back(&queue);
             std::this_thread::yield();
             continue;
         }
@@ -134,6 +196,49 @@ TEST(Mpsc, KeepsTheOrderOfEachProducerHoweverItSends)
     }
     for (std::thread &producer : producers)
         producer.join();
+}
+
+/* Of answering and giving up one wins, and whoever leaves a note next is not disturbed. */
+TEST(Mpsc, AnsweringRacesWithGivingUp)
+{
+    constexpr int kProducers = 2, kEach = 3000;
+    coil__mpsc queue;
+    coil__mpsc_init(&queue);
+    std::atomic<int> left{kProducers}, gave_up{0};
+    std::vector<std::thread> producers;
+    for (int p = 0; p < kProducers; p++) {
+        producers.emplace_back([&, p] {
+            uintptr_t last = COIL__MPSC_FIRST;
+            for (int i = 0; i < kEach; i++) {
+                uintptr_t number;
+                int name = p * kEach + i + 1, result = 0;
+                while ((number = leave(&queue, name, true, last)) == 0)
+                    std::this_thread::yield();
+                for (int look = i % 64; look > 0 && !coil__note_answered(&queue.note, &result);)
+                    look--;
+                if (coil__note_give_up(&queue.note, number)) {
+                    gave_up++;
+                    continue;
+                }
+                ASSERT_TRUE(coil__note_answered(&queue.note, &result));
+                EXPECT_EQ(name, result);
+                coil__note_take_answer(&queue.note);
+                last = number;
+            }
+            left--;
+        });
+    }
+    int unanswered = 0;
+    while (left > 0 || !coil__mpsc_empty(&queue)) {
+        int number = take(&queue);
+        if (number == 0)
+            std::this_thread::yield();
+        else if (awaited == COIL__NOTE_NONE || !coil__note_answer(&queue.note, awaited, number))
+            unanswered++;
+    }
+    for (std::thread &producer : producers)
+        producer.join();
+    EXPECT_EQ(gave_up, unanswered);
 }
 
 } // namespace
