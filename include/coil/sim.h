@@ -62,6 +62,9 @@
  * fails, after which what was written, or a name in that directory, is not durable, however often
  * it is repeated.
  *
+ * A future that outlives the function whose variable it was stops the program when its operation
+ * ends, whether that memory is nobody's then or looks like another's.
+ *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in
  * flight. Threads of the program are somebody while a promise or a signal is waited for, or a port

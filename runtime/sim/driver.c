@@ -2,6 +2,7 @@
 /* The driver that simulates (include/coil/sim.h): a ring in private memory on a simulated kernel.
  */
 #include "sim/bell.h"
+#include "sim/frame.h"
 #include "sim/op.h"
 #include "sim/replay.h"
 #include "sim/socket.h"
@@ -121,6 +122,7 @@ static int sim_enter(struct coil__ring *ring, unsigned submit, unsigned wait, co
     sim->deadline = wait > 0 ? deadline : COIL_FOREVER;
     coil__sim_stage_wait();
     sim->deadline = COIL_FOREVER;
+    coil__sim_check_frames(sim);
     return 0;
 }
 
