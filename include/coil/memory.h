@@ -38,7 +38,7 @@ struct coil_memory {
 
 /*
  * Opens at least `size` bytes, up to 1 GiB, all of which are in use from now on. That takes the
- * kernel about 1 ms for each MiB: do it at the start. Returns 0; -EINVAL: the size is 0 or too
+ * kernel about 0.3 ms for each MiB: do it at the start. Returns 0; -EINVAL: the size is 0 or too
  * large; -ENOMEM; -ENOBUFS: this core has COIL_MEMORIES open already.
  */
 COIL_MUST_CHECK int coil_memory_open(struct coil_memory *memory, size_t size);
