@@ -33,6 +33,7 @@ const tidy::Exceptions kAtomics = {
     {"runtime/core/buffers.c", "the kernel reads the tail of the ring of receive buffers"},
     {"runtime/core/stall.c", "the watcher of stalls, and the signal handler that answers it"},
     {"runtime/coro/fault.c", "one handler of SIGSEGV for all cores, opened and closed by each"},
+    {"runtime/coro/thread.c", "one key of all threads, made by the first that can"},
     {"runtime/core/signals.c", "a handler may interrupt any thread, and posts to cores"},
     {"runtime/core/pool.c", "a pool is opened once, by whichever core is first"},
     {"runtime/base/workers.h", "the lock of a pool of threads"},

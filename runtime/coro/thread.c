@@ -18,10 +18,13 @@ struct thread {
 /* Read by the handler of SIGSEGV, which may not be the first to touch a thread's variable. */
 static __thread struct thread here __attribute__((tls_model("initial-exec")));
 
-/* Its destructor runs at the end of each thread that set a value. */
-static pthread_key_t at_end;
-static pthread_once_t at_end_once = PTHREAD_ONCE_INIT;
-static int at_end_error;
+/* Its destructor runs at the end of each thread that set a value. One for all threads; who can't
+ * make it leaves that to the next who tries. */
+static struct {
+    pthread_mutex_t lock;
+    bool made;
+    pthread_key_t key;
+} at_end = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void close_stacks(void *thread)
 {
@@ -34,15 +37,19 @@ static void close_stacks(void *thread)
     coil__fault_close();
 }
 
-static void create_key(void)
+static bool make_key(void)
 {
-    at_end_error = pthread_key_create(&at_end, close_stacks);
+    pthread_mutex_lock(&at_end.lock);
+    if (!at_end.made)
+        at_end.made = pthread_key_create(&at_end.key, close_stacks) == 0;
+    bool made = at_end.made;
+    pthread_mutex_unlock(&at_end.lock);
+    return made;
 }
 
 static bool open_stacks(void)
 {
-    pthread_once(&at_end_once, create_key);
-    if (at_end_error != 0 || pthread_setspecific(at_end, &here) != 0)
+    if (!make_key() || pthread_setspecific(at_end.key, &here) != 0)
         return false;
     if (coil__fault_open() < 0)
         goto forget;
@@ -57,7 +64,7 @@ close_fault_stack:
 close_fault:
     coil__fault_close();
 forget:
-    pthread_setspecific(at_end, NULL);
+    pthread_setspecific(at_end.key, NULL);
     return false;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <pthread.h>
 #include <set>
 #include <sys/resource.h>
 #include <thread>
@@ -549,6 +550,32 @@ TEST_F(Foreach, IsClosedWithTheBodyItIsIn)
         EXPECT_EQ(0, outer.close());
         EXPECT_EQ(1, closed_);
     });
+}
+
+/* The program may have taken all keys for values of threads, and may give one back. */
+TEST(Gen, WorksInAThreadAsSoonAsThereIsAKeyForIt)
+{
+    enum { WORKS, WORKED_TOO_EARLY, NEVER_WORKS };
+    ChildOutcome outcome = run_in_child([] {
+        int result = NEVER_WORKS;
+        std::thread([&] { /* which has no stacks yet */
+                          std::vector<pthread_key_t> keys;
+                          pthread_key_t key;
+                          while (pthread_key_create(&key, nullptr) == 0) /* ends: there are 1024 */
+                              keys.push_back(key);
+                          Generator early(count(0, 1)), late(count(0, 1));
+                          bool worked = early.next() == 0;
+                          for (pthread_key_t taken : keys)
+                              pthread_key_delete(taken);
+                          if (late.next() == 0)
+                              result = worked ? WORKED_TOO_EARLY : WORKS;
+        })
+            .join();
+        return result;
+    });
+    if (outcome.result == WORKED_TOO_EARLY)
+        GTEST_SKIP() << "a test before this one in the same process has made the key";
+    EXPECT_EQ(WORKS, outcome.result);
 }
 
 } // namespace
