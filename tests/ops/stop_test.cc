@@ -315,7 +315,7 @@ TEST(Stop, HoldsOffTheCancellationForAShield)
 struct {
     std::mutex mutex;
     std::vector<std::string> lines;
-    std::atomic<bool> named{false};
+    std::atomic<bool> begun{false}, named{false};
 } told;
 
 void note_line(const char *line)
@@ -328,6 +328,7 @@ void note_line(const char *line)
 
 ssize_t block_until_named(void *)
 {
+    told.begun = true;
     while (!told.named)
         usleep(1000);
     return 0;
@@ -345,7 +346,7 @@ TEST(Stop, NamesWhoDoesNotEnd)
                              coil_task_rename("a stubborn one");
                              return int(coil_offload(nullptr, block_until_named, nullptr));
                          }));
-                         EXPECT_EQ(0, coil_sleep(5 * COIL_MSEC));
+                         wait_until([] { return told.begun.load(); });
                          coil_stop(0);
                          return coil_scope_close(&scope, 0);
                      },
