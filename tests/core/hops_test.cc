@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <sched.h>
 #include <string>
 #include <sys/resource.h>
@@ -24,7 +25,7 @@ using namespace coil_test;
 
 namespace {
 
-constexpr int64_t kHops = kThreadSanitizer ? 200'000 : kAddressSanitizer ? 1'000'000 : 10'000'000;
+constexpr int64_t kHops = kThreadSanitizer ? 5'000'000 : kAddressSanitizer ? 1'000'000 : 10'000'000;
 
 struct Course {
     const char *name;
@@ -35,17 +36,30 @@ struct Course {
     int64_t spin_ns = COIL_SPIN_OFF;
 };
 
-/* Fails when nothing has moved for two seconds of its own time: naps in which the machine had no
- * time for us either do not count. */
+/* What somebody waits for: how often it came, and where it is expected next. */
+struct Wait {
+    std::atomic<int64_t> left{0}; /* how often it will still come */
+    std::atomic<unsigned> core{0};
+    int naps = 0; /* of the watchdog's, since it came last */
+    int64_t seen = 0;
+};
+
+/* Fails when one wait takes two seconds of the watchdog's own time: naps in which the machine had
+ * no time for it either do not count. */
 class Watchdog {
 public:
-    explicit Watchdog(const std::atomic<uint64_t> *moves)
-        : moves_(moves), thread_([this] { watch(); })
-    {}
+    Watchdog() : thread_([this] { watch(); }) {}
     ~Watchdog()
     {
         stop_ = true;
         thread_.join();
+    }
+
+    /* Until they are watched no more, with {}. */
+    void watch_over(std::vector<Wait *> waits)
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        waits_ = std::move(waits);
     }
 
 private:
@@ -53,31 +67,48 @@ private:
 
     void watch()
     {
-        uint64_t seen = 0;
-        for (int naps = 0; naps < kNaps && !stop_;) {
+        while (!stop_) {
             auto start = std::chrono::steady_clock::now();
-            std::this_thread::sleep_for(std::chrono::milliseconds(stop_ ? 0 : 50));
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
             if (std::chrono::steady_clock::now() - start > std::chrono::milliseconds(100))
                 continue;
-            uint64_t now = moves_->load();
-            naps = now == seen ? naps + 1 : 0;
-            seen = now;
+            std::lock_guard<std::mutex> guard(lock_);
+            int longest = 0;
+            for (Wait *wait : waits_)
+                longest = std::max(longest, look_at(*wait));
+            if (longest >= kNaps)
+                tell();
         }
-        if (stop_)
-            return;
-        fprintf(stderr, "a wake-up was lost: no token has moved for two seconds\n");
+    }
+
+    static int look_at(Wait &wait)
+    {
+        int64_t left = wait.left.load(std::memory_order_relaxed);
+        wait.naps = left != 0 && left == wait.seen ? wait.naps + 1 : 0;
+        wait.seen = left;
+        return wait.naps;
+    }
+
+    [[noreturn]] void tell()
+    {
+        fprintf(stderr, "a wake-up was lost:\n");
+        for (const Wait *wait : waits_) {
+            if (wait->left != 0)
+                fprintf(stderr, "  core %u expects a token since %d ms, %lld hops before its end\n",
+                        wait->core.load(), wait->naps * 50, (long long)wait->left.load());
+        }
         abort();
     }
 
-    const std::atomic<uint64_t> *moves_;
+    std::mutex lock_;
+    std::vector<Wait *> waits_;
     std::atomic<bool> stop_{false};
     std::thread thread_;
 };
 
 /* What the tokens of one course share. */
 struct Race {
-    std::atomic<uint64_t> moves{0}; /* of the watchdog; counted now and then */
-    std::atomic<unsigned> left{0};  /* tokens that still have hops before them */
+    std::atomic<unsigned> left{0}; /* tokens that still have hops before them */
     coil_promise done;
 };
 
@@ -85,7 +116,7 @@ struct Token {
     coil_message message;
     Race *race;
     uint64_t random;
-    int64_t hops;
+    Wait wait;
 
     uint64_t next()
     {
@@ -110,18 +141,19 @@ void hop(coil_message *message)
     auto *token = reinterpret_cast<Token *>(message);
     Race *race = token->race;
     uint64_t chance = token->next();
-    token->hops--;
-    if (chance % 64 == 0 || race->left < 64)
-        race->moves.fetch_add(1, std::memory_order_relaxed);
-    if (token->hops <= 0) {
+    int64_t left = token->wait.left.load(std::memory_order_relaxed) - 1;
+    token->wait.left.store(left, std::memory_order_relaxed);
+    if (left == 0) {
         int err = --race->left == 0 ? coil_promise_set(&race->done, 0) : 0;
         EXPECT_EQ(0, err);
         return;
     }
     unsigned cores = coil_core_count(),
              other = cores > 1 ? unsigned(chance >> 32) % (cores - 1) : 0;
+    unsigned next = (coil_core_self() + 1 + other) % cores;
     pause_by_chance(chance);
-    EXPECT_EQ(0, coil_post_core((coil_core_self() + 1 + other) % cores, message));
+    token->wait.core.store(next, std::memory_order_relaxed);
+    EXPECT_EQ(0, coil_post_core(next, message));
 }
 
 int64_t hops_of(const Course &course)
@@ -170,23 +202,28 @@ TEST_P(Hops, LoseNoWakeUp)
     const Course &course = GetParam();
     std::string cpus = cpus_of(course);
     Race race;
-    Watchdog watchdog(&race.moves);
+    Watchdog watchdog;
     rusage before, after;
     getrusage(RUSAGE_SELF, &before);
     EXPECT_EQ(0, run(
                      [&] {
                          coil_promise_init(&race.done);
                          std::deque<Token> tokens(course.tokens);
+                         std::vector<Wait *> waits;
                          race.left = course.tokens;
                          uint64_t seed = 12345;
                          for (Token &token : tokens) {
-                             token = {{nullptr, hop},
-                                      &race,
-                                      seed += 7919,
-                                      hops_of(course) / course.tokens + 1};
-                             EXPECT_EQ(0, coil_post_core(0, &token.message));
+                             token.message = {nullptr, hop};
+                             token.race = &race;
+                             token.random = seed += 7919;
+                             token.wait.left = hops_of(course) / course.tokens + 1;
+                             waits.push_back(&token.wait);
                          }
+                         watchdog.watch_over(waits);
+                         for (Token &token : tokens)
+                             EXPECT_EQ(0, coil_post_core(0, &token.message));
                          EXPECT_EQ(0, coil_promise_wait(&race.done));
+                         watchdog.watch_over({});
                          coil_promise_drop(&race.done);
                          return 0;
                      },
@@ -223,8 +260,10 @@ INSTANTIATE_TEST_SUITE_P(OverCores, Hops, testing::ValuesIn(kCourses), name_of);
 TEST(Hops, FromAPlainThreadLoseNoWakeUp)
 {
     const int64_t hops = std::min<int64_t>(hops_of({"", 1, false, 1, 1}), 10'000);
-    Race race;
-    Watchdog watchdog(&race.moves);
+    Wait wait;
+    wait.left = hops;
+    Watchdog watchdog;
+    watchdog.watch_over({&wait});
     struct Ball {
         coil_message message;
         std::atomic<bool> there;
@@ -239,13 +278,14 @@ TEST(Hops, FromAPlainThreadLoseNoWakeUp)
                          COIL_PORT(port);
                          EXPECT_EQ(0, coil_port_open(&port));
                          std::thread thread([&] {
-                             Token random = {{}, nullptr, 12345, 0};
+                             Token random = {};
+                             random.random = 12345;
                              for (int64_t i = 0; i < hops; i++) {
                                  ball.there = false;
                                  EXPECT_EQ(0, coil_post(&port, &ball.message));
                                  while (!ball.there)
                                      sched_yield();
-                                 race.moves++;
+                                 wait.left--;
                                  pause_by_chance(random.next() << 4);
                              }
                              EXPECT_EQ(0, coil_promise_set(&done, 0));
