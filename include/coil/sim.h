@@ -37,9 +37,9 @@
  * those of Unix sockets. The name of a Unix socket is no file, and goes with it. Transfers may be
  * short. The memory of a receive is scribbled on until it has ended, and that of a send is read
  * late, that of a coil_send_zc() even when its peer receives: who touches it too early finds out.
- * Descriptors begin at 1000. Those below are the process's own, like stdin or a pipe that it made
- * by itself: reads, writes and polls of them are done for real, and what they find is not decided
- * by the seed. Faults: mild, short transfers, multishot operations that end, by chance and whenever
+ * Descriptors begin at 1000. Those below are the process's own, like stdin or a pipe or socket that
+ * it made by itself: what is done with them is done for real, and what that finds is not decided by
+ * the seed. Faults: mild, short transfers, multishot operations that end, by chance and whenever
  * the completion queue is full, and receives that find no shared buffer; harsh, connections that
  * are reset, aborted or refused, that time out after the 127 s for which the kernel asks again,
  * networks and hosts that can't be reached, no memory, no descriptor or port left in the machine,

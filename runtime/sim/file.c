@@ -2,87 +2,15 @@
 #include "sim/file.h"
 
 #include "sim/errors.h"
+#include "sim/outside.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 static struct coil__sim_file **table;
 static unsigned room;
 static unsigned lowest; /* no number below it is free */
-
-/* The process's own descriptors are of the world outside, and used as they are. Whether they are
- * ready is asked now and then, for nothing there tells the simulated kernel. */
-static struct coil__sim_file outside[COIL__SIM_FIRST_FD];
-
-static uint32_t outside_events(const struct coil__sim_file *file)
-{
-    struct pollfd ask = {.fd = (int)(file - outside), .events = POLLIN | POLLOUT | POLLRDHUP};
-    return poll(&ask, 1, 0) > 0 ? (uint32_t)ask.revents : 0;
-}
-
-/* Asks again later: rarely in simulated time, soon in the machine's. */
-static int32_t ask_again(struct coil__sim_op *op)
-{
-    static const int64_t longest = COIL_SEC;
-    const struct timespec pause = {.tv_nsec = 20000};
-    int64_t wait = COIL_USEC << (op->rounds < 20 ? op->rounds++ : 20);
-    nanosleep(&pause, NULL);
-    coil__sim_plan(&op->event, wait < longest ? wait : longest);
-    return COIL__SIM_GOES_ON;
-}
-
-static int32_t outside_read(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
-{
-    if ((fcntl(op->sqe.fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
-        return -EBADF;
-    if ((outside_events(op->file) & ~(uint32_t)POLLOUT) == 0)
-        return ask_again(op);
-    ssize_t n =
-        preadv2(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset, 0);
-    if (n < 0 && errno == ESPIPE) /* a pipe has no position, and io_uring asks for none */
-        n = readv(op->sqe.fd, transfer->iov, (int)transfer->count);
-    return n < 0 ? -errno : (int32_t)n;
-}
-
-static int32_t outside_write(struct coil__sim_op *op, struct coil__sim_transfer *transfer)
-{
-    if ((fcntl(op->sqe.fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
-        return -EBADF;
-    if ((outside_events(op->file) & ~(uint32_t)POLLIN) == 0)
-        return ask_again(op);
-    ssize_t n =
-        pwritev2(op->sqe.fd, transfer->iov, (int)transfer->count, (off_t)transfer->offset, 0);
-    if (n < 0 && errno == ESPIPE)
-        n = writev(op->sqe.fd, transfer->iov, (int)transfer->count);
-    return n < 0 ? -errno : (int32_t)n;
-}
-
-static void outside_end(struct coil__sim_file *file)
-{
-    close((int)(file - outside));
-    file->kind = NULL;
-}
-
-static const struct coil__sim_file_kind outside_kind = {
-    .name = "descriptor of the process",
-    .events = outside_events,
-    .read = outside_read,
-    .write = outside_write,
-    .end = outside_end,
-};
-
-static struct coil__sim_file *outside_at(int fd)
-{
-    if (fcntl(fd, F_GETFD) < 0)
-        return NULL;
-    if (outside[fd].kind == NULL)
-        coil__sim_file_init(&outside[fd], &outside_kind);
-    return &outside[fd];
-}
 
 int coil__sim_files_open(unsigned count)
 {
@@ -146,7 +74,7 @@ struct coil__sim_file *coil__sim_file_remove(int fd)
 {
     struct coil__sim_file **place = place_of(fd);
     if (fd >= 0 && fd < COIL__SIM_FIRST_FD)
-        return outside_at(fd);
+        return coil__sim_outside_at(fd);
     if (place == NULL || *place == NULL)
         return NULL;
     struct coil__sim_file *file = *place;
@@ -160,7 +88,7 @@ struct coil__sim_file *coil__sim_file_at(int fd)
 {
     struct coil__sim_file **place = place_of(fd);
     if (fd >= 0 && fd < COIL__SIM_FIRST_FD)
-        return outside_at(fd);
+        return coil__sim_outside_at(fd);
     return place != NULL ? *place : NULL;
 }
 
@@ -255,19 +183,14 @@ int64_t coil__sim_close_start(struct coil__sim_op *op)
     return coil__sim_delay(op->code->usual);
 }
 
-static int32_t waits(struct coil__sim_op *op)
-{
-    return op->file->kind == &outside_kind ? ask_again(op) : COIL__SIM_PARK;
-}
-
 int32_t coil__sim_poll(struct coil__sim_op *op)
 {
     uint32_t always = POLLERR | POLLHUP | POLLNVAL;
     uint32_t events = op->file->kind->events(op->file) & (op->sqe.poll32_events | always);
     if (events == 0)
-        return waits(op);
+        return COIL__SIM_PARK;
     if ((op->sqe.len & IORING_POLL_ADD_MULTI) == 0 || coil__sim_ends_early(op))
         return (int32_t)events;
     coil__sim_post_more(op, (int32_t)events, 0);
-    return waits(op);
+    return COIL__SIM_PARK;
 }

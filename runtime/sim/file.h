@@ -10,6 +10,8 @@
 struct coil__sim_file_kind {
     const char *name;
     bool is_socket;
+    /* What all opcodes do, in place of their own attempts, and of the three below; or NULL. */
+    int32_t (*attempt)(struct coil__sim_op *op);
     /* What of POLLIN and the like holds. */
     uint32_t (*events)(const struct coil__sim_file *file);
     /* Tries to move bytes; returns as an attempt does. NULL: -EINVAL. */

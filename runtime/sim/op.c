@@ -6,6 +6,7 @@
 #include "sim/file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,8 @@ static int32_t attempt(struct coil__sim_op *op)
         return op->result;
     if (coil__sim_op_forced(op))
         return coil__sim_attempt_forced(op);
+    if (op->file != NULL && op->file->kind->attempt != NULL)
+        return op->file->kind->attempt(op);
     int32_t error = 0;
     if (coil__sim.knobs.faults == COIL_SIM_FAULTS_HARSH)
         error = coil__sim_error_of_attempt(op);
@@ -292,7 +295,9 @@ int32_t coil__sim_cancel(struct coil__sim_op *canceller)
                                       : op_of_ring(link);
         if (op == canceller || op->told || !matches(op, cancel, file))
             continue;
-        int32_t evaded = evades(op);
+        /* A close can't ask again, for then the number is another file's; and needn't: the kernel
+         * finds all that wait for a file. */
+        int32_t evaded = by_data ? evades(op) : op->stopped ? -ENOENT : 0;
         if (evaded == 0) {
             coil__sim_op_stop(op, -ECANCELED);
             count++;
@@ -335,11 +340,12 @@ void coil__sim_cut_ops(void)
 /* How long it takes, or why it can't begin. */
 static int64_t begin(struct coil__sim_op *op)
 {
+    bool has_pieces = op->sqe.opcode == IORING_OP_READV || op->sqe.opcode == IORING_OP_WRITEV;
     if (coil__sim.cut && needs_power(op))
         return -ECANCELED;
     if ((op->sqe.flags & ~known_flags) != 0)
         return -EINVAL;
-    if (op->code->attempt == NULL)
+    if (op->code->attempt == NULL || (has_pieces && op->sqe.len > IOV_MAX))
         return -EINVAL;
     if (op->code->needs_file) {
         op->file = coil__sim_file_at(op->sqe.fd);

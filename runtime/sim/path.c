@@ -41,6 +41,8 @@ int coil__sim_path_read(struct coil__sim_path *path, const char *base, const cha
 {
     char here[PATH_MAX] = "";
     size_t len = 0;
+    if (given == NULL)
+        return -EFAULT;
     size_t given_len = strlen(given);
     if (given_len == 0)
         return -ENOENT;

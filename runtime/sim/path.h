@@ -12,7 +12,7 @@ struct coil__sim_path {
 };
 
 /* Reads a path that a relative one continues; `base` is absolute, or NULL, which is the process's
- * directory. 0, -ENOENT for none at all, or -ENAMETOOLONG. */
+ * directory. 0, -ENOENT for an empty one, -EFAULT for NULL, or -ENAMETOOLONG. */
 int coil__sim_path_read(struct coil__sim_path *path, const char *base, const char *given);
 
 /* Whether it is a directory, which are those of the machine. */

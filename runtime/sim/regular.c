@@ -200,7 +200,8 @@ static int find_base(const struct coil__sim_op *op, const char **base)
 {
     struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
     *base = NULL;
-    if (op->sqe.fd == AT_FDCWD || *(const char *)(uintptr_t)op->sqe.addr == '/')
+    const char *given = (const char *)(uintptr_t)op->sqe.addr;
+    if (op->sqe.fd == AT_FDCWD || given == NULL || *given == '/')
         return 0;
     if (file == NULL)
         return -EBADF;
@@ -215,8 +216,10 @@ static int32_t stat_open_file(const struct coil__sim_op *op, struct statx *out)
     struct coil__sim_file *file = coil__sim_file_at(op->sqe.fd);
     if ((op->sqe.statx_flags & AT_EMPTY_PATH) == 0)
         return -ENOENT;
-    if (file == NULL || file->kind != &regular_kind)
+    if (file == NULL)
         return -EBADF;
+    if (file->kind != &regular_kind)
+        return statx(op->sqe.fd, "", (int)op->sqe.statx_flags, op->sqe.len, out) < 0 ? -errno : 0;
     fill_statx(out, open_file_of(file)->inode);
     return 0;
 }
@@ -227,7 +230,7 @@ int32_t coil__sim_statx(struct coil__sim_op *op)
     const char *given = (const char *)(uintptr_t)op->sqe.addr;
     struct coil__sim_path path;
     const char *base;
-    if (*given == '\0')
+    if (given != NULL && *given == '\0')
         return stat_open_file(op, out);
     int err = find_base(op, &base);
     err = err < 0 ? err : coil__sim_path_read(&path, base, given);

@@ -3,6 +3,7 @@
 #include "sim/socket.h"
 
 #include "sim/outage.h"
+#include "ring/host.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -285,6 +286,8 @@ int coil__sim_setsockopt(int fd, int level, int name, const void *value, socklen
     struct coil__sim_file *file = coil__sim_file_at(fd);
     if (file == NULL)
         return -EBADF;
+    if (fd < COIL__SIM_FIRST_FD)
+        return coil__host_setsockopt(fd, level, name, value, len);
     if (!file->kind->is_socket)
         return -ENOTSOCK;
     if (level == SOL_SOCKET && name == SO_LINGER)
@@ -303,6 +306,8 @@ int coil__sim_getsockname(int fd, struct sockaddr *name, socklen_t *len)
     struct coil__sim_file *file = coil__sim_file_at(fd);
     if (file == NULL)
         return -EBADF;
+    if (fd < COIL__SIM_FIRST_FD)
+        return coil__host_getsockname(fd, name, len);
     if (!file->kind->is_socket)
         return -ENOTSOCK;
     const struct coil__sim_socket *socket = coil__sim_socket_of(file);

@@ -9,6 +9,10 @@
 #include <unistd.h>
 #include <vector>
 
+extern "C" {
+#include "sim/force.h"
+}
+
 using namespace coil_test;
 
 namespace {
@@ -55,7 +59,7 @@ struct Sleeps {
 
 int fd_count()
 {
-    int count = 0;
+    int count = int(coil__sim_files_count());
     for (int fd = 0; fd < 256; fd++)
         count += fcntl(fd, F_GETFD) >= 0;
     return count;
@@ -71,7 +75,7 @@ TEST(Future, AwaitReturnsTheResultOfTheOperation)
         EXPECT_FALSE(coil_future_done(&recv));
         EXPECT_EQ(3, coil_send(pair.ends[1], "abc", 3, 0));
         EXPECT_EQ(3, coil_await(&recv));
-        EXPECT_STREQ("abc", buf);
+        EXPECT_EQ("abc", std::string(buf, 3));
         EXPECT_FALSE(coil_future_done(&recv));
         return 0;
     });
@@ -216,16 +220,17 @@ TEST(Future, LeavingItsBlockStopsTheOperation)
 {
     run([] {
         Pair pair;
-        char left = 0, kept = 0;
+        char left = 0, kept = 0, then;
         for (;;) {
             COIL_FUTURE(recv);
             coil_recv_start(&recv, pair.ends[0], &left, 1, 0);
             EXPECT_EQ(0, coil_sleep(0));
             break;
         }
+        then = left;
         EXPECT_EQ(1, coil_send(pair.ends[1], "x", 1, 0));
         EXPECT_EQ(1, coil_recv(pair.ends[0], &kept, 1, 0));
-        EXPECT_EQ(0, left);
+        EXPECT_EQ(then, left);
         EXPECT_EQ('x', kept);
         return 0;
     });

@@ -42,7 +42,9 @@ struct Many {
 
 bool is_open(int fd)
 {
-    return fcntl(fd, F_GETFD) >= 0;
+    sockaddr_storage name;
+    socklen_t len = sizeof(name);
+    return coil_getsockname(fd, reinterpret_cast<sockaddr *>(&name), &len) != -EBADF;
 }
 
 struct SocketPair {
@@ -216,7 +218,7 @@ TEST(Race, ALoserThatMadeADescriptorAllTheSameHasItClosed)
         EXPECT_EQ(0, coil_yield()); /* the close was submitted */
         EXPECT_TRUE(is_open(fds[winner]));
         EXPECT_FALSE(is_open(fds[1 - winner]));
-        close(fds[winner]);
+        EXPECT_EQ(0, coil_close(fds[winner]));
         return 0;
     });
 }

@@ -62,6 +62,7 @@ TEST(Acceptor, LosesNoneOfManyConnectionsInBursts)
 /* Nobody takes any: it stops at 256 or little more, and goes on when they are taken. */
 TEST(Acceptor, StopsWhenManyWaitAndGoesOn)
 {
+    COIL_SKIP_IF_SIMULATED("what tells it to stop may come late");
     EXPECT_EQ(0, run([] {
                   Fd listener = make_listener(1024);
                   sockaddr_in addr = address_of(listener);
@@ -104,11 +105,12 @@ TEST(Acceptor, ClosesTheConnectionsThatNobodyTook)
                       std::vector<Fd> peers;
                       for (int i = 0; i < 100; i++)
                           peers.push_back(connect_to(addr));
-                      turn();
+                      EXPECT_TRUE(turn_until([&] { return !holds(listener, POLLIN); }));
                       coil_acceptor_close(&acceptor);
+                      EXPECT_TRUE(turn_until([&] { return holds(peers[0], POLLIN); }))
+                          << "it hangs where nobody has it";
                       char byte;
                       EXPECT_LE(recv(peers[0], &byte, 1, MSG_DONTWAIT), 0);
-                      EXPECT_NE(EAGAIN, errno) << "it hangs where nobody has it";
                   }
                   EXPECT_EQ(before, open_descriptors());
                   return 0;
@@ -209,6 +211,7 @@ int listen_at(const sockaddr_in &addr)
 
 TEST(TcpListen, TakesAPortAgainAtOnce)
 {
+    COIL_SKIP_IF_SIMULATED("nobody outside can connect");
     EXPECT_EQ(0, run([] {
                   Fd first(listen_at(loopback()));
                   sockaddr_in addr = address_of(first);
@@ -231,8 +234,11 @@ TEST(TcpListen, TakesAPortAgainAtOnce)
 TEST(TcpListen, WaitsForABusyAddressButNotForEver)
 {
     EXPECT_EQ(0, run([] {
-                  Fd owner = make_listener(); /* which shares with nobody */
-                  sockaddr_in addr = address_of(owner);
+                  Fd owner(coil_socket(AF_INET, SOCK_STREAM, 0)); /* which shares with nobody */
+                  sockaddr_in addr = loopback();
+                  EXPECT_EQ(0, coil_bind(owner, as_sockaddr(addr), sizeof(addr)));
+                  EXPECT_EQ(0, coil_listen(owner, 1));
+                  addr = address_of(owner);
                   coil_time begin = coil_now();
                   EXPECT_EQ(-EADDRINUSE, listen_at(addr));
                   EXPECT_GE(coil_now() - begin, 500 * COIL_MSEC);
@@ -251,6 +257,7 @@ TEST(TcpListen, WaitsForABusyAddressButNotForEver)
 
 TEST(TcpListen, TellsOfABadAddress)
 {
+    COIL_SKIP_IF_SIMULATED("a program has all addresses");
     EXPECT_EQ(0, run([] {
                   sockaddr_in addr = loopback();
                   addr.sin_addr.s_addr = htonl(0xC0000201); /* 192.0.2.1: nobody's */

@@ -5,6 +5,7 @@
 
 #include <coil/fd.h>
 #include <coil/net.h>
+#include <set>
 #include <sys/uio.h>
 
 namespace {
@@ -28,12 +29,12 @@ TEST(Net, ConnectsInTheWaitingSpelling)
                   EXPECT_EQ(0,
                             coil_getsockname(listener, reinterpret_cast<sockaddr *>(&addr), &len));
                   Fd client(coil_socket(AF_INET, SOCK_STREAM, 0));
-                  EXPECT_EQ(FD_CLOEXEC, fcntl(client, F_GETFD));
+                  EXPECT_TRUE(closes_on_exec(client));
                   EXPECT_EQ(0, coil_connect(client, as_sockaddr(addr), len));
                   Fd conn(coil_accept(listener, reinterpret_cast<sockaddr *>(&from), &from_len,
                                       SOCK_NONBLOCK));
-                  EXPECT_EQ(FD_CLOEXEC, fcntl(conn, F_GETFD));
-                  EXPECT_NE(0, fcntl(conn, F_GETFL) & O_NONBLOCK);
+                  EXPECT_TRUE(closes_on_exec(conn));
+                  EXPECT_TRUE(is_simulated(conn) || (fcntl(conn, F_GETFL) & O_NONBLOCK) != 0);
                   EXPECT_EQ(address_of(client).sin_port, from.sin_port);
                   return 0;
               }));
@@ -47,7 +48,7 @@ TEST(Net, ConnectsInTheStartingSpelling)
                   coil_socket_start(&one, AF_INET, SOCK_STREAM, 0);
                   coil_socket_start(&two, AF_INET, SOCK_STREAM, 0);
                   Fd listener(int(coil_await(&one))), client(int(coil_await(&two)));
-                  EXPECT_EQ(FD_CLOEXEC, fcntl(client, F_GETFD));
+                  EXPECT_TRUE(closes_on_exec(client));
                   sockaddr_in addr = loopback();
                   coil_bind_start(&one, listener, as_sockaddr(addr), sizeof(addr));
                   EXPECT_EQ(0, coil_await(&one));
@@ -58,7 +59,7 @@ TEST(Net, ConnectsInTheStartingSpelling)
                   coil_connect_start(&two, client, as_sockaddr(addr), sizeof(addr));
                   Fd conn(int(coil_await(&one)));
                   EXPECT_EQ(0, coil_await(&two));
-                  EXPECT_EQ(FD_CLOEXEC, fcntl(conn, F_GETFD));
+                  EXPECT_TRUE(closes_on_exec(conn));
                   coil_shutdown_start(&one, conn, SHUT_WR);
                   EXPECT_EQ(0, coil_await(&one));
                   char byte;
@@ -136,11 +137,14 @@ TEST(Net, KeepsDatagramsApartAndTellsTheirSender)
                   Message in;
                   in.header.msg_name = &in.from;
                   in.header.msg_namelen = sizeof(in.from);
-                  EXPECT_EQ(5, coil_recvmsg(there, &in.header, 0));
-                  EXPECT_EQ(address_of(here).sin_port, in.from.sin_port);
-                  EXPECT_EQ(0, coil_recvmsg(there, &in.header, 0)) << "empty is not the end";
-                  EXPECT_EQ(8, coil_recvmsg(there, &in.header, 0));
-                  EXPECT_NE(0, in.header.msg_flags & MSG_TRUNC);
+                  std::set<ssize_t> lens; /* they may overtake each other */
+                  for (int i = 0; i < 3; i++) {
+                      ssize_t len = coil_recvmsg(there, &in.header, 0);
+                      EXPECT_EQ(address_of(here).sin_port, in.from.sin_port);
+                      EXPECT_EQ(len == 8, (in.header.msg_flags & MSG_TRUNC) != 0) << len;
+                      lens.insert(len);
+                  }
+                  EXPECT_EQ((std::set<ssize_t>{0, 5, 8}), lens) << "an empty one is not the end";
                   there.reset(-1);
                   EXPECT_EQ(1, coil_send(here, "?", 1, 0));
                   char byte;
@@ -154,7 +158,8 @@ TEST(Net, GivesTheErrorsOfTheSystemCalls)
 {
     EXPECT_EQ(0, run([] {
                   Pair pipe = make_pipe();
-                  Fd gone = make_listener(), tcp(coil_socket(AF_INET, SOCK_STREAM, 0));
+                  Fd gone = bound(SOCK_STREAM), tcp(coil_socket(AF_INET, SOCK_STREAM, 0));
+                  EXPECT_EQ(0, coil_listen(gone, 1));
                   sockaddr_in addr = address_of(gone);
                   char byte = 0;
                   EXPECT_EQ(-EADDRINUSE, coil_bind(tcp, as_sockaddr(addr), sizeof(addr)));
@@ -205,7 +210,7 @@ TEST(Net, SendsAndReceivesAllOverShortCounts)
                   Pair pair = make_tcp_pair();
                   shrink_buffer(pair.left, SO_SNDBUF, 4096);
                   const size_t size = kSanitized ? 200'000 : 1'000'000;
-                  std::string bytes = pattern(0, size), got(size, '\0');
+                  std::string bytes = pattern(0, size), got(2 * size, '\0');
                   const Body sender = [&] {
                       EXPECT_EQ(ssize_t(size), coil_send_all(pair.left, bytes.data(), size, 0));
                       return coil_shutdown(pair.left, SHUT_WR);
@@ -217,7 +222,7 @@ TEST(Net, SendsAndReceivesAllOverShortCounts)
                   EXPECT_EQ(ssize_t(size - half), coil_recv_all(pair.right, &got[half], size, 0))
                       << "the end in the middle";
                   EXPECT_EQ(0, coil_scope_close(&scope, 0));
-                  EXPECT_TRUE(bytes == got);
+                  EXPECT_TRUE(bytes == got.substr(0, size));
                   return 0;
               }));
 }

@@ -95,8 +95,10 @@ TEST(Reply, ThatNobodyReadsIsCancelledAndGivesItsBufferBack)
     auto body = [] {
         for (int i = 0; i < 10; i++) {
             Pair pair = make_tcp_pair();
-            shrink_buffer(pair.left, SO_SNDBUF, 4096);
-            shrink_buffer(pair.right, SO_RCVBUF, 4096);
+            for (const Fd *fd : {&pair.left, &pair.right}) {
+                shrink_buffer(*fd, SO_SNDBUF, 4096);
+                shrink_buffer(*fd, SO_RCVBUF, 4096);
+            }
             std::string bytes(4 << 20, 'x');
             const Body flood = [&] {
                 ssize_t n = coil_send_all(pair.right, bytes.data(), bytes.size(), 0);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes and sockets for tests: made by plain system calls, closed at the end of their block. */
+/* Pipes and sockets for tests: made by plain system calls, closed at the end of their block. Those
+ * that coil has made may be a simulated world's, of which the system knows nothing. */
 #ifndef COIL_TESTS_OPS_SOCKETS_H
 #define COIL_TESTS_OPS_SOCKETS_H
+
+#include <coil.h>
+
+extern "C" {
+#include "sim/force.h"
+}
 
 #include <cstdint>
 #include <cstring>
@@ -21,6 +28,12 @@
 
 namespace coil_test {
 
+/* Whether it is open in a simulated world, if at all. */
+inline bool is_simulated(int fd)
+{
+    return fd >= 1000; /* as <coil/sim.h> says */
+}
+
 /* A descriptor that is closed with its block. */
 class Fd {
 public:
@@ -37,8 +50,10 @@ public:
     int release() { return std::exchange(fd_, -1); }
     void reset(int fd)
     {
-        if (fd_ >= 0)
+        if (!is_simulated(fd_) && fd_ >= 0)
             close(fd_);
+        else if (coil_sim_running() && fd_ >= 0)
+            coil_close(fd_);
         fd_ = fd;
     }
 
@@ -105,8 +120,14 @@ inline sockaddr_in address_of(int fd)
 {
     sockaddr_in addr = {};
     socklen_t len = sizeof(addr);
-    EXPECT_EQ(0, getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &len));
+    EXPECT_EQ(0, coil_getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &len));
     return addr;
+}
+
+/* Of a simulated one there is nothing to see. */
+inline bool closes_on_exec(int fd)
+{
+    return is_simulated(fd) || fcntl(fd, F_GETFD) == FD_CLOEXEC;
 }
 
 inline Fd make_listener(int backlog = 512)
@@ -187,7 +208,7 @@ inline size_t bytes_waiting(int fd)
 
 inline int open_descriptors()
 {
-    int count = 0;
+    int count = int(coil__sim_files_count());
     DIR *folder = opendir("/proc/self/fd");
     while (readdir(folder) != nullptr)
         count++;

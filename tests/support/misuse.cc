@@ -13,11 +13,16 @@ constexpr bool kKnowsOrigin = false;
 constexpr bool kKnowsOrigin = true;
 #endif
 
+bool is_outside(const Misuse &misuse)
+{
+    return *misuse.who == 0;
+}
+
 std::string line(const Misuse &misuse)
 {
-    std::string who = *misuse.who == 0 ? "" : std::string("; in coroutine ") + misuse.who;
+    std::string who = is_outside(misuse) ? "" : std::string("; in coroutine ") + misuse.who;
     return std::string("^coil: runtime/") + misuse.place + ":[0-9]+: " + misuse.sentence + who +
-           "\n$";
+           "\n" + (is_outside(misuse) ? "" : replay_line()) + "$";
 }
 
 } // namespace
@@ -41,9 +46,9 @@ std::string name_of_misuse(const testing::TestParamInfo<Misuse> &info)
 TEST_P(MisuseDeathTest, IsStoppedWithThisLine)
 {
     const Misuse &misuse = GetParam();
-    bool outside = *misuse.who == 0;
-    EXPECT_EXIT(_exit(outside ? misuse.body() : run(misuse.body, cores(misuse.core_count))),
-                testing::KilledBySignal(SIGABRT), line(misuse));
+    EXPECT_EXIT(
+        _exit(is_outside(misuse) ? misuse.body() : run(misuse.body, cores(misuse.core_count))),
+        testing::KilledBySignal(SIGABRT), line(misuse));
 }
 
 } // namespace coil_test

@@ -8,9 +8,11 @@
 #include <coil.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
 #include <list>
+#include <string>
 
 namespace coil_test {
 
@@ -34,6 +36,24 @@ inline coil_options on_kernel(coil_options options = cores(1))
 {
     options.ring = "kernel";
     return options;
+}
+
+/* Whether the environment asks for a simulated world: COIL_RING=sim:SEED. */
+inline bool is_simulated()
+{
+    const char *ring = getenv("COIL_RING");
+    return ring != nullptr && strncmp(ring, "sim:", 4) == 0;
+}
+
+/* For a test of what a simulated world can't have, and why not; elsewhere it goes on. */
+#define COIL_SKIP_IF_SIMULATED(why) \
+    if (coil_test::is_simulated())  \
+    GTEST_SKIP() << "in a simulated world " << (why)
+
+/* What a process says there, after all else, that fails in a run: a regular expression. */
+inline std::string replay_line()
+{
+    return is_simulated() ? "coil: sim seed [0-9]+: to see it again: COIL[^\n]*\n" : "";
 }
 
 /* Runs `body` as fn of coil_run(). */
