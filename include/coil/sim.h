@@ -77,6 +77,9 @@
  * and "localhost"; there are no others, and nobody is asked. Faults: harsh, lookups without an
  * answer.
  *
+ * Threads of the program share the clock, as it was at the cores' last turn, and later with each
+ * look; to them coil_sim_random() is 0 and COIL_BUGGIFY() false.
+ *
  * A program is not the same again if it asks others than coil: for the time, for chance, or for
  * where its memory lies; or if it has threads of its own.
  */

@@ -8,6 +8,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t rung = PTHREAD_COND_INITIALIZER;
 static unsigned armed; /* only the stage's thread touches it */
+static coil_time told; /* to other threads; relaxed: nothing else is told with it */
 
 void coil__sim_bell_ring(struct coil__sim_ring *ring)
 {
@@ -42,8 +43,20 @@ static struct coil__sim_ring *take_rung(void)
     return NULL;
 }
 
+coil_time coil__sim_bells_now(void)
+{
+    static _Thread_local coil_time heard, seen;
+    coil_time now = __atomic_load_n(&told, __ATOMIC_RELAXED);
+    if (now < heard) /* this is another world */
+        seen = now;
+    heard = now;
+    seen = (now > seen ? now : seen) + COIL__SIM_LOOK;
+    return seen;
+}
+
 void coil__sim_bells_hear(void)
 {
+    __atomic_store_n(&told, coil__sim.now, __ATOMIC_RELAXED); /* pairs with coil__sim_bells_now() */
     if (armed == 0)
         return;
     struct coil__sim_ring *ring;

@@ -16,6 +16,9 @@ void coil__sim_bell_disarm(struct coil__sim_ring *ring);
 /* Hands over what was rung. */
 void coil__sim_bells_hear(void);
 
+/* The time for such a thread: what it was when bells were last heard, and later with each look. */
+coil_time coil__sim_bells_now(void);
+
 /* Waits until somebody rings; false when no bell is armed, so that nobody could. */
 bool coil__sim_bells_wait(void);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/world.h"
 
+#include "sim/bell.h"
 #include "sim/replay.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,8 +11,8 @@
 
 struct coil__sim coil__sim;
 
-/* Looking at the clock takes time, so that who looks until an instant gets there. */
-static const int64_t look = 25;
+/* Whether this is the thread of all cores: others must not touch what the seed decides. */
+static _Thread_local bool on_stage;
 
 static inline struct coil__sim_event *event_of(const struct coil_node *node)
 {
@@ -39,6 +40,7 @@ int coil__sim_begin(const char *knobs, unsigned core_count)
     if (coil__sim.rings == NULL)
         return -ENOMEM;
     coil__sim.runs = true;
+    on_stage = true;
     coil__sim_replay_begin(read.seed);
     coil__clock_source = coil__sim_now;
     return 0;
@@ -48,6 +50,7 @@ void coil__sim_end(void)
 {
     coil__clock_source = coil__clock_monotonic;
     coil__sim.runs = false;
+    on_stage = false;
     free(coil__sim.rings);
     coil__sim.rings = NULL;
     coil__sim_replay_end();
@@ -57,7 +60,7 @@ void coil__sim_end(void)
 
 coil_time coil__sim_now(void)
 {
-    return coil__sim.now += look;
+    return on_stage ? coil__sim.now += COIL__SIM_LOOK : coil__sim_bells_now();
 }
 
 void coil__sim_plan(struct coil__sim_event *event, int64_t delay)
@@ -114,12 +117,12 @@ uint64_t coil_sim_trace(void)
 
 uint64_t coil_sim_random(void)
 {
-    return coil__sim.runs ? coil__random_next(&coil__sim.random) : 0;
+    return on_stage ? coil__random_next(&coil__sim.random) : 0;
 }
 
 bool coil__sim_buggify(const char *function, int line)
 {
-    if (!coil__sim.runs || coil__sim.knobs.faults == COIL_SIM_FAULTS_OFF)
+    if (!on_stage || coil__sim.knobs.faults == COIL_SIM_FAULTS_OFF)
         return false;
     uint64_t place = coil__mix(coil__sim.knobs.seed + (uint64_t)line);
     for (; *function != '\0'; function++)

@@ -73,6 +73,9 @@ extern struct coil__sim coil__sim;
 int coil__sim_begin(const char *knobs, unsigned core_count);
 void coil__sim_end(void);
 
+/* What looking at the clock takes, so that who looks until an instant gets there. */
+enum { COIL__SIM_LOOK = 25 };
+
 coil_time coil__sim_now(void);
 
 /* Makes the event happen in `delay` ns / takes it back. */

@@ -55,14 +55,14 @@ TEST_F(Memory, IsReadIntoAndWrittenFromInBothSpellings)
                   EXPECT_EQ(4, coil_pread(file, memory.at + 100, 4, 3));
                   EXPECT_STREQ("3456", memory.at + 100);
                   EXPECT_EQ(2, coil_pread(file, memory.at, kPage, 8));
-                  EXPECT_STREQ("89", memory.at);
+                  EXPECT_EQ("89", std::string(memory.at, 2));
                   EXPECT_EQ(0, coil_pread(file, memory.at, kPage, 10));
                   EXPECT_EQ(-EBADF, coil_pread(-1, memory.at, kPage, 0));
                   COIL_FUTURE(write);
                   coil_pwrite_start(&write, file, memory.at + 100, 4, 6);
                   EXPECT_EQ(4, coil_await(&write));
                   EXPECT_EQ(10, coil_pread_all(file, memory.at, kPage, 0));
-                  EXPECT_STREQ("0123453456", memory.at);
+                  EXPECT_EQ("0123453456", std::string(memory.at, 10));
                   EXPECT_EQ(0u, known(memory).in_flight);
                   return 0;
               }));
@@ -89,6 +89,7 @@ TEST_F(Memory, BeginsAtAPageAndHoldsAtLeastWhatWasAskedFor)
 /* The kernel would refuse what begins in registered memory and ends elsewhere. */
 TEST_F(Memory, MayEndBeforeABufferDoes)
 {
+    COIL_SKIP_IF_SIMULATED("all of a buffer is scribbled on");
     EXPECT_EQ(0, run([&] {
                   Fd file = make("0123456789");
                   Opened memory(kPage);

@@ -166,6 +166,7 @@ TEST(Stop, LosesNoConnectionThatAnAcceptorHasTaken)
 /* More than an acceptor takes ahead. */
 TEST(Stop, LosesNoConnectionThatTheKernelHasQueued)
 {
+    COIL_SKIP_IF_SIMULATED("the process's descriptors end at 1000, and this takes more");
     EXPECT_EQ(0, run([] {
                   constexpr int kConnections = 600;
                   Listener listener;

@@ -2,6 +2,7 @@
 /* The simulated world itself: its clock, its chance, its cores, and what it says. */
 #include "sim/simulate.h"
 
+#include <atomic>
 #include <ctime>
 #include <map>
 #include <pthread.h>
@@ -54,6 +55,41 @@ TEST(Sim, RepeatsASeedAndNoOther)
         traces.insert(first.trace);
     }
     EXPECT_EQ(40u, traces.size());
+}
+
+/* busy(), beside a thread that looks at the clock and asks for chance as often as it can. */
+int be_watched()
+{
+    std::atomic<unsigned> looks{0};
+    std::atomic<bool> ends{false};
+    std::thread watcher([&] {
+        coil_time last = 0;
+        while (!ends) {
+            coil_time now = coil_now();
+            EXPECT_LT(last, now);
+            EXPECT_EQ(0u, coil_sim_random());
+            EXPECT_FALSE(COIL_BUGGIFY());
+            last = now;
+            looks++;
+        }
+    });
+    while (looks < 100) /* ends: the thread looks */
+        std::this_thread::yield();
+    int result = busy(1);
+    ends = true;
+    watcher.join();
+    return result;
+}
+
+TEST(Sim, IsNotChangedByThreadsThatLookAtItsClock)
+{
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        Simulated alone = simulate(
+            seed, [] { return busy(1); }, 2);
+        Simulated watched = simulate(seed, be_watched, 2);
+        EXPECT_EQ(0, watched.result);
+        EXPECT_EQ(alone.trace, watched.trace) << "seed " << seed;
+    }
 }
 
 TEST(Sim, EndsWithItsSeedAndItsTrace)

@@ -22,7 +22,7 @@ std::string line(const Misuse &misuse)
 {
     std::string who = is_outside(misuse) ? "" : std::string("; in coroutine ") + misuse.who;
     return std::string("^coil: runtime/") + misuse.place + ":[0-9]+: " + misuse.sentence + who +
-           "\n" + (is_outside(misuse) ? "" : replay_line()) + "$";
+           "\n" + (is_outside(misuse) ? "(" + replay_line() + ")?" : replay_line()) + "$";
 }
 
 } // namespace
