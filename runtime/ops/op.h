@@ -24,10 +24,11 @@ static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
 }
 
 /* How often coil_close() was called for that number on this core. Another count later means that by
- * then the number may be another file's. */
+ * then the number may be another file's. Outside of a core: 0, for the operation says so. */
 static inline uint32_t coil__op_closes(int fd)
 {
-    return *coil__closes_at(&coil__core_here->closes, fd);
+    const struct coil__core *core = coil__core_here;
+    return core != NULL ? *coil__closes_at(&core->closes, fd) : 0;
 }
 
 /* An entry for `future` that takes connections; NULL when it is done with -ECANCELED. */

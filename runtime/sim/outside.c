@@ -218,9 +218,11 @@ static int32_t poll_file(struct coil__sim_op *op)
     struct pollfd ask = {.fd = op->sqe.fd, .events = (short)op->sqe.poll32_events};
     uint32_t events = poll(&ask, 1, 0) > 0 ? (uint32_t)ask.revents : 0;
     bool is_multishot = (op->sqe.len & IORING_POLL_ADD_MULTI) != 0;
-    if (events != 0 && is_multishot)
+    if (events != 0 && !is_multishot)
+        return (int32_t)events;
+    if (events != 0)
         coil__sim_post_more(op, (int32_t)events, 0);
-    return events == 0 || is_multishot ? ask_again(op) : (int32_t)events;
+    return ask_again(op);
 }
 
 static bool must_not_wait(const struct coil__sim_op *op)

@@ -58,6 +58,7 @@ TEST_F(Memory, IsReadIntoAndWrittenFromInBothSpellings)
                   EXPECT_EQ("89", std::string(memory.at, 2));
                   EXPECT_EQ(0, coil_pread(file, memory.at, kPage, 10));
                   EXPECT_EQ(-EBADF, coil_pread(-1, memory.at, kPage, 0));
+                  memcpy(memory.at + 100, "3456", 4); /* where the last read might have written */
                   COIL_FUTURE(write);
                   coil_pwrite_start(&write, file, memory.at + 100, 4, 6);
                   EXPECT_EQ(4, coil_await(&write));

@@ -23,8 +23,12 @@ using namespace coil_test;
 
 namespace {
 
+const char kNotSimulated[] = "descriptors of the process are looked up again and again";
+
 struct Registered : testing::Test {
     TempDir dir;
+
+    void SetUp() override { COIL_SKIP_IF_SIMULATED(kNotSimulated); }
 
     std::string path(const std::string &name, const std::string &text) const
     {
@@ -396,12 +400,14 @@ const Misuse kRegistered[] = {
          return run([] {
              return open_again(close, [] { return coil_open("/", O_RDONLY | O_DIRECTORY, 0); });
          });
-     }},
+     },
+     1, kNotSimulated},
     {"CloseItByTheSystemCallAndMakeASocket", "ring/registered.h", kComesBack, "",
      [] {
          return run(
              [] { return open_again(close, [] { return coil_socket(AF_INET, SOCK_STREAM, 0); }); });
-     }},
+     },
+     1, kNotSimulated},
     {"CloseItOnAnotherCoreAndOpen", "ring/registered.h", kComesBack, "",
      [] {
          return run(

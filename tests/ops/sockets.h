@@ -4,11 +4,11 @@
 #ifndef COIL_TESTS_OPS_SOCKETS_H
 #define COIL_TESTS_OPS_SOCKETS_H
 
-#include <coil.h>
-
 extern "C" {
 #include "sim/force.h"
 }
+
+#include "support/running.h"
 
 #include <cstdint>
 #include <cstring>
@@ -31,7 +31,7 @@ namespace coil_test {
 /* Whether it is open in a simulated world, if at all. */
 inline bool is_simulated(int fd)
 {
-    return fd >= 1000; /* as <coil/sim.h> says */
+    return fd >= 1000 && is_simulated(); /* as <coil/sim.h> says */
 }
 
 /* A descriptor that is closed with its block. */

@@ -46,6 +46,8 @@ std::string name_of_misuse(const testing::TestParamInfo<Misuse> &info)
 TEST_P(MisuseDeathTest, IsStoppedWithThisLine)
 {
     const Misuse &misuse = GetParam();
+    if (misuse.not_simulated != nullptr)
+        COIL_SKIP_IF_SIMULATED(misuse.not_simulated);
     EXPECT_EXIT(
         _exit(is_outside(misuse) ? misuse.body() : run(misuse.body, cores(misuse.core_count))),
         testing::KilledBySignal(SIGABRT), line(misuse));

@@ -22,6 +22,7 @@ struct Misuse {
     const char *who;      /* its coroutine; "": it is called outside of any */
     int (*body)();
     unsigned core_count = 1;
+    const char *not_simulated = nullptr; /* why a simulated world can't have it */
 };
 
 /* Who it is. */
