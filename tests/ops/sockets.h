@@ -116,11 +116,13 @@ inline const sockaddr *as_sockaddr(const sockaddr_in &addr)
     return reinterpret_cast<const sockaddr *>(&addr);
 }
 
+/* Of one that is not simulated, on any thread. */
 inline sockaddr_in address_of(int fd)
 {
     sockaddr_in addr = {};
+    sockaddr *at = reinterpret_cast<sockaddr *>(&addr);
     socklen_t len = sizeof(addr);
-    EXPECT_EQ(0, coil_getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &len));
+    EXPECT_EQ(0, is_simulated(fd) ? coil_getsockname(fd, at, &len) : getsockname(fd, at, &len));
     return addr;
 }
 
