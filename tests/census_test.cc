@@ -3,6 +3,7 @@
 #include "support/census.h"
 
 #include <fcntl.h>
+#include <future>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <thread>
@@ -48,6 +49,16 @@ TEST(Census, SeesAThreadThatStays)
     close(ends[1]);
     thread.join();
     close(ends[0]);
+}
+
+TEST(Census, DoesNotMissAThreadThatWasGoing)
+{
+    std::promise<void> go;
+    std::thread thread([&] { go.get_future().wait(); });
+    coil_test::Census before = take_census();
+    go.set_value();
+    thread.join();
+    EXPECT_EQ("", compare_census(before));
 }
 
 TEST(Census, SeesAChildThatNobodyWaitedFor)

@@ -98,18 +98,27 @@ long count_mappings()
     return std::count(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>(), '\n');
 }
 
-/* "kind: gained A, B; lost C", or nothing. */
-void describe_change(std::ostream &out, const char *kind, const std::vector<std::string> &before,
-                     const std::vector<std::string> &after)
+/* What `of` has and `without` has not. */
+std::vector<std::string> rest(const std::vector<std::string> &of,
+                              const std::vector<std::string> &without)
 {
-    std::vector<std::string> gained, lost;
-    std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
-                        std::back_inserter(gained));
-    std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
-                        std::back_inserter(lost));
-    for (const std::string &name : gained)
+    std::vector<std::string> names;
+    std::set_difference(of.begin(), of.end(), without.begin(), without.end(),
+                        std::back_inserter(names));
+    return names;
+}
+
+void describe_gain(std::ostream &out, const char *kind, const std::vector<std::string> &before,
+                   const std::vector<std::string> &after)
+{
+    for (const std::string &name : rest(after, before))
         out << "\n  one more " << kind << ": " << name;
-    for (const std::string &name : lost)
+}
+
+void describe_loss(std::ostream &out, const char *kind, const std::vector<std::string> &before,
+                   const std::vector<std::string> &after)
+{
+    for (const std::string &name : rest(before, after))
         out << "\n  one " << kind << " less: " << name;
 }
 
@@ -123,7 +132,7 @@ void describe_growth(std::ostream &out, const char *what, long before, long afte
 void wait_for_threads_and_children(const Census &before, std::chrono::milliseconds grace)
 {
     auto deadline = std::chrono::steady_clock::now() + grace;
-    while (list_threads() != before.threads || list_children() != before.children) {
+    while (!rest(list_threads(), before.threads).empty() || list_children() != before.children) {
         if (std::chrono::steady_clock::now() >= deadline)
             return;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -151,9 +160,11 @@ std::string compare_census(const Census &before, std::chrono::milliseconds grace
     Census after = take_census();
 
     std::ostringstream out;
-    describe_change(out, "descriptor", before.descriptors, after.descriptors);
-    describe_change(out, "thread", before.threads, after.threads);
-    describe_change(out, "child process", before.children, after.children);
+    describe_gain(out, "descriptor", before.descriptors, after.descriptors);
+    describe_loss(out, "descriptor", before.descriptors, after.descriptors);
+    describe_gain(out, "thread", before.threads, after.threads);
+    describe_gain(out, "child process", before.children, after.children);
+    describe_loss(out, "child process", before.children, after.children);
     describe_growth(out, "resident memory in KiB", before.resident_kib, after.resident_kib,
                     kResidentGrowthKib);
     describe_growth(out, "the number of mappings", before.mapping_count, after.mapping_count,

@@ -22,7 +22,8 @@ Census take_census();
 
 /* Says how this process differs from `before`; "" when it does not. Threads and children get
  * `grace` to go: the kernel lists them for a moment after they were joined, and its I/O workers for
- * longer after their ring was closed. */
+ * longer after their ring was closed. A thread less is no difference, as `before` may have met one
+ * that was going. */
 std::string compare_census(const Census &before,
                            std::chrono::milliseconds grace = std::chrono::seconds(10));
 
