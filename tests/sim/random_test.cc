@@ -155,22 +155,45 @@ private:
         return coil_scope_close(&scope, 0) == -ECANCELED ? 0 : -EPROTO;
     }
 
+    /* Each ends with the stream, or when sending fails. */
     int echo_back(int conn)
     {
-        char bytes[1024];
-        ssize_t len;
         running_++;
-        while ((len = coil_recv(conn, bytes, 1 + below(sizeof(bytes)), 0)) > 0) {
-            /* ends with the stream, or when sending fails */
-            len = coil_send_all(conn, bytes, size_t(len), 0);
-            if (len < 0)
-                break;
-        }
+        ssize_t len = one_in(2) ? echo_by_receiver(conn) : echo_by_copy(conn);
         bool peer_has_gone = len == -ECONNRESET || len == -EPIPE; /* cancelled, and not read */
         note(peer_has_gone ? 0 : len);
         coil_close(conn);
         running_--;
         return 0;
+    }
+
+    ssize_t echo_by_copy(int conn)
+    {
+        char bytes[1024];
+        ssize_t len;
+        while ((len = coil_recv(conn, bytes, 1 + below(sizeof(bytes)), 0)) > 0) {
+            len = coil_send_all(conn, bytes, size_t(len), 0);
+            if (len < 0)
+                break;
+        }
+        return len;
+    }
+
+    ssize_t echo_by_receiver(int conn)
+    {
+        coil_receiver receiver = COIL_ZERO;
+        void *data;
+        ssize_t len;
+        coil_receiver_open(&receiver, conn);
+        while ((len = coil_receiver_next(&receiver, &data)) > 0) {
+            int err = coil_receiver_reply(&receiver, data, size_t(len));
+            if (err < 0) {
+                len = err;
+                break;
+            }
+        }
+        coil_receiver_close(&receiver);
+        return len;
     }
 
     /* ---- the tree ---- */
@@ -309,7 +332,8 @@ private:
         if (fd < 0)
             return note(fd);
         std::string said = pattern(1 + below(8000)), heard(said.size(), ' ');
-        ssize_t len = note(coil_send_all(fd, said.data(), said.size(), 0));
+        auto *send_all = one_in(4) ? coil_send_zc_all : coil_send_all;
+        ssize_t len = note(send_all(fd, said.data(), said.size(), 0));
         if (len == ssize_t(said.size())) {
             len = note(coil_recv_all(fd, &heard[0], heard.size(), 0));
             size_t common = len > 0 ? size_t(len) : 0;
