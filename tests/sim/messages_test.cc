@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random programs of which the coroutines have much to say to each other: messages, through ports
- * too, calls, promises and channels, on 1, 2, 4 and 8 simulated cores, and cancelled at any time.
- * Each message arrives once and in order, each call ends once, each value is received once.
+ * too, calls, promises, channels, blocking work and signals, on 1, 2, 4 and 8 simulated cores, and
+ * cancelled at any time. Each message arrives once and in order, each call ends once, each value is
+ * received once, work is done once or not at all, and each core gets the signal that came.
  */
 #include "sim/chance.h"
 #include "sim/simulate.h"
 
 #include <cerrno>
 #include <cinttypes>
+#include <csignal>
 #include <cstdio>
 #include <deque>
 #include <liburing.h>
@@ -109,7 +111,7 @@ private:
 
     ssize_t step(int depth)
     {
-        switch (below(9)) {
+        switch (below(11)) {
         case 0:
             return note(coil_sleep(moment()));
         case 1:
@@ -126,6 +128,10 @@ private:
             return promise();
         case 7:
             return Trade(*this).hold();
+        case 8:
+            return work();
+        case 9:
+            return get_signal();
         default:
             if (depth > 0)
                 return grow(depth);
@@ -315,6 +321,59 @@ private:
         for (int i = 0; i < kCount; i++)
             expect_ended(calls[i], note(coil_await(futures[i])));
         return note(coil_yield());
+    }
+
+    /* ---- blocking work, and signals ---- */
+
+    struct Work {
+        coil_future future = COIL_ZERO;
+        ssize_t result = -ECANCELED;
+        int times_done = 0;
+    };
+
+    static ssize_t do_work(void *work) { return ++static_cast<Work *>(work)->times_done; }
+
+    ssize_t work()
+    {
+        static coil_pool narrow = COIL_POOL("narrow", 1);
+        Work works[4];
+        for (Work &work : works)
+            coil_offload_start(&work.future, one_in(2) ? &narrow : nullptr, do_work, &work);
+        if (one_in(3))
+            note(coil_sleep(moment()));
+        if (one_in(2))
+            coil_future_cancel(&works[below(4)].future);
+        for (Work &work : works) {
+            bool is_known = !one_in(8);
+            if (is_known)
+                work.result = note(coil_await_until(&work.future, some_time()));
+            else
+                coil_future_drop(&work.future);
+            EXPECT_LE(work.times_done, 1);
+            EXPECT_TRUE(!is_known || (work.result == 1) == (work.times_done == 1)) << work.result;
+        }
+        return note(coil_yield());
+    }
+
+    /* One that does nothing to who does not wait for it. */
+    ssize_t get_signal()
+    {
+        COIL_SIGNALS(signals);
+        EXPECT_EQ(0, coil_signals_open(&signals, COIL_SIGNAL(SIGURG)));
+        if (one_in(2)) {
+            EXPECT_EQ(0, raise(SIGURG));
+        }
+        coil_future future;
+        coil_signal_wait_start(&future, &signals);
+        EXPECT_EQ(0, raise(SIGURG));
+        if (one_in(4)) {
+            ssize_t err = note(coil_sleep(moment()));
+            coil_future_drop(&future);
+            return err;
+        }
+        ssize_t signal = note(coil_await(&future));
+        EXPECT_TRUE(signal == SIGURG || signal == -ECANCELED) << signal;
+        return signal < 0 ? signal : note(coil_yield());
     }
 
     /* ---- promises ---- */
