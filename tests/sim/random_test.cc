@@ -433,7 +433,7 @@ TEST(RandomPrograms, GiveEverythingBack)
     const Seeds seeds = choose_seeds(COIL_TEST_INSTRUMENTED ? 4 : 30);
     for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count; seed++) {
         SCOPED_TRACE("to see it again: tests/soak --first " + std::to_string(seed) + " --seeds 1");
-        run_program(seed, seeds.chosen ? 10 : 3, 3);
+        run_program(seed, seeds.chosen ? 12 : 3, 3);
         completions += coil__sim.completions;
         ASSERT_FALSE(HasFailure());
     }
