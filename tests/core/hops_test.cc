@@ -25,7 +25,7 @@ using namespace coil_test;
 
 namespace {
 
-constexpr int64_t kHops = kThreadSanitizer ? 5'000'000 : kAddressSanitizer ? 1'000'000 : 10'000'000;
+constexpr int64_t kHops = 10'000'000;
 
 struct Course {
     const char *name;
