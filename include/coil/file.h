@@ -33,12 +33,12 @@ void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *i
 void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
                         off_t offset);
 
-/* Reads until `len` bytes or the end of the file. Returns the count, or the error.
- * Cancelled after a part has moved, it returns that count: nothing is lost. */
+/* Reads until `len` bytes or the end of the file. Returns the count, or the error. Cancelled or
+ * closed by coil_close() after a part has moved, it returns that count: nothing is lost. */
 COIL_SUSPENDS ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset);
 
 /* Writes all of `buf`. Returns `len`, or the error; how much was written then is unspecified.
- * Cancelled after a part was written, it returns that count. */
+ * Cancelled or closed after a part was written, it returns that count. */
 COIL_SUSPENDS ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset);
 
 /*

@@ -124,7 +124,7 @@ int64_t coil__sim_read_start(struct coil__sim_op *op)
     return coil__sim_delay(op->code->usual);
 }
 
-static bool wants_socket(const struct coil__sim_op *op)
+bool coil__sim_wants_socket(const struct coil__sim_op *op)
 {
     switch (op->sqe.opcode) {
     case IORING_OP_SEND:
@@ -141,7 +141,7 @@ static bool wants_socket(const struct coil__sim_op *op)
 /* What reading and writing like a file comes to for a socket, if not to a transfer: 1. */
 static int32_t as_file(const struct coil__sim_op *op, const struct coil__sim_transfer *transfer)
 {
-    if (wants_socket(op) || !op->file->kind->is_socket)
+    if (coil__sim_wants_socket(op) || !op->file->kind->is_socket)
         return 1;
     return transfer->offset != 0 && transfer->offset != UINT64_MAX ? -ESPIPE : 1;
 }
@@ -149,13 +149,13 @@ static int32_t as_file(const struct coil__sim_op *op, const struct coil__sim_tra
 int32_t coil__sim_read(struct coil__sim_op *op)
 {
     struct coil__sim_transfer transfer;
-    if (wants_socket(op) && !op->file->kind->is_socket)
+    if (coil__sim_wants_socket(op) && !op->file->kind->is_socket)
         return -ENOTSOCK;
     if (op->file->kind->read == NULL)
         return -EINVAL;
     coil__sim_transfer_read(op, &transfer);
     int32_t result = as_file(op, &transfer);
-    if (result > 0 && transfer.len == 0 && !wants_socket(op))
+    if (result > 0 && transfer.len == 0 && !coil__sim_wants_socket(op))
         result = 0; /* a receive of nothing waits for something, a read does not */
     return result > 0 ? op->file->kind->read(op, &transfer) : result;
 }
@@ -163,7 +163,7 @@ int32_t coil__sim_read(struct coil__sim_op *op)
 int32_t coil__sim_write(struct coil__sim_op *op)
 {
     struct coil__sim_transfer transfer;
-    if (wants_socket(op) && !op->file->kind->is_socket)
+    if (coil__sim_wants_socket(op) && !op->file->kind->is_socket)
         return -ENOTSOCK;
     if (op->file->kind->write == NULL)
         return -EINVAL;

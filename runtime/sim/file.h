@@ -57,6 +57,9 @@ void coil__sim_file_put(struct coil__sim_file *file);
 /* Lets all that wait for it try again. */
 void coil__sim_file_news(struct coil__sim_file *file);
 
+/* Whether the opcode is for sockets only, and has their flags. */
+bool coil__sim_wants_socket(const struct coil__sim_op *op);
+
 /* The attempts of the opcodes that move bytes, and of those for any file. */
 int32_t coil__sim_read(struct coil__sim_op *op);
 int32_t coil__sim_write(struct coil__sim_op *op);

@@ -227,16 +227,7 @@ static int32_t poll_file(struct coil__sim_op *op)
 
 static bool must_not_wait(const struct coil__sim_op *op)
 {
-    switch (op->sqe.opcode) {
-    case IORING_OP_SEND:
-    case IORING_OP_SEND_ZC:
-    case IORING_OP_RECV:
-    case IORING_OP_SENDMSG:
-    case IORING_OP_RECVMSG:
-        return (op->sqe.msg_flags & MSG_DONTWAIT) != 0;
-    default:
-        return false;
-    }
+    return coil__sim_wants_socket(op) && (op->sqe.msg_flags & MSG_DONTWAIT) != 0;
 }
 
 /* The flag belongs to the open file, so it is back before anybody could see it. */

@@ -4,9 +4,9 @@
  * the table says, no descriptor is lost, nothing is left in flight, and the buffer is the caller's
  * again.
  */
+#include "sim/network.h"
 #include "sim/simulate.h"
 
-#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -48,30 +48,15 @@ struct World {
     bool parts; /* each operation is done twice, or in two parts, of which the second is forced */
 };
 
-sockaddr_in name_of(uint16_t port)
-{
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(port);
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return name;
-}
-
-int connect_to(uint16_t port)
-{
-    sockaddr_in name = name_of(port);
-    int fd = coil_socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT_EQ(0, coil_connect(fd, reinterpret_cast<sockaddr *>(&name), sizeof(name)));
-    return fd;
-}
-
 void make(World &world)
 {
-    sockaddr_in name = name_of(80);
+    sockaddr_in name = loopback(80);
     world.listener = coil_tcp_listen(reinterpret_cast<sockaddr *>(&name), sizeof(name), 16);
     world.client = connect_to(80);
     world.server = coil_accept(world.listener, nullptr, nullptr, 0);
     world.pending = connect_to(80);
+    EXPECT_GE(world.client, 0);
+    EXPECT_GE(world.pending, 0);
     world.file = coil_open("matrix", O_RDWR | O_CREAT, 0600);
     memset(world.buffer, 'd', sizeof(world.buffer));
     EXPECT_EQ(64, coil_write(world.file, world.buffer, 64));
@@ -183,13 +168,13 @@ ssize_t on_socket(ssize_t (*call)(int fd))
 
 ssize_t do_bind(int fd)
 {
-    sockaddr_in name = name_of(0);
+    sockaddr_in name = loopback(0);
     return coil_bind(fd, reinterpret_cast<sockaddr *>(&name), sizeof(name));
 }
 
 ssize_t do_connect(int fd)
 {
-    sockaddr_in name = name_of(80);
+    sockaddr_in name = loopback(80);
     return coil_connect(fd, reinterpret_cast<sockaddr *>(&name), sizeof(name));
 }
 
@@ -248,7 +233,7 @@ ssize_t next_connection(World &world)
     ssize_t result = closed(coil_acceptor_next(&acceptor));
     if (world.parts) {
         EXPECT_GE(result, 1000);
-        closed(connect_to(80));
+        EXPECT_GE(closed(connect_to(80)), 0);
         result = closed(coil_acceptor_next(&acceptor));
     }
     coil_acceptor_close(&acceptor);

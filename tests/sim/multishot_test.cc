@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Multishot operations in a simulated world: they end when the completion queue is full, and now
  * and then by themselves, also for want of a buffer; who begins them again loses nothing. */
+#include "sim/network.h"
 #include "sim/simulate.h"
 
-#include <arpa/inet.h>
 #include <functional>
 #include <liburing.h>
 #include <map>
@@ -18,15 +18,6 @@ extern "C" {
 using namespace coil_test;
 
 namespace {
-
-sockaddr_in loopback(uint16_t port)
-{
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(port);
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return name;
-}
 
 sockaddr *addr(sockaddr_in &name)
 {

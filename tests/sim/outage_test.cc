@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Networks that are parted for a while, peers that fall silent for ever, and power that is cut. */
+#include "sim/network.h"
 #include "sim/simulate.h"
 #include "support/process.h"
 
-#include <arpa/inet.h>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -16,47 +16,6 @@
 using namespace coil_test;
 
 namespace {
-
-sockaddr_in loopback(uint16_t port)
-{
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(port);
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return name;
-}
-
-int connect_to(uint16_t port)
-{
-    sockaddr_in name = loopback(port);
-    int fd = coil_socket(AF_INET, SOCK_STREAM, 0);
-    int err = coil_connect(fd, reinterpret_cast<sockaddr *>(&name), sizeof(name));
-    if (err >= 0)
-        return fd;
-    coil_close(fd);
-    return err;
-}
-
-struct Pair {
-    int client, server;
-};
-
-Pair connected()
-{
-    sockaddr_in name = loopback(80);
-    int listener = coil_tcp_listen(reinterpret_cast<sockaddr *>(&name), sizeof(name), 16);
-    Pair pair = {connect_to(80), coil_accept(listener, nullptr, nullptr, 0)};
-    EXPECT_GE(pair.client, 1000);
-    EXPECT_GE(pair.server, 1000);
-    coil_close(listener);
-    return pair;
-}
-
-void close_both(Pair pair)
-{
-    EXPECT_EQ(0, coil_close(pair.client));
-    EXPECT_EQ(0, coil_close(pair.server));
-}
 
 void set_number(int fd, int level, int name, int value)
 {
