@@ -109,9 +109,14 @@ static void receive(struct client *client, struct connection *connection)
     } while (n == sizeof(received));
 }
 
+static bool are_few(const struct client *client)
+{
+    return client->options.connection_count <= FEW;
+}
+
 static void poll_once(struct client *client)
 {
-    if (client->options.connection_count <= FEW) {
+    if (are_few(client)) {
         for (unsigned i = 0; i < client->options.connection_count; i++) {
             pump(&client->connections[i]);
             receive(client, &client->connections[i]);
@@ -217,9 +222,11 @@ static void open_connection(struct client *client, struct connection *connection
 {
     connection->fd = connect_to(client->options.port);
     connection->stamps = calloc(client->stamp_mask + 1, sizeof(connection->stamps[0]));
+    if (connection->stamps == NULL)
+        err(1, "cannot remember what was sent");
+    /* Where it is not asked, it is not told either: that would be part of each round trip. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
-    if (connection->stamps == NULL ||
-        epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
+    if (!are_few(client) && epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
         err(1, "cannot watch connection");
 }
 
