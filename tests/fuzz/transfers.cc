@@ -68,11 +68,11 @@ void ended_send(Actor &, Slot &slot, ssize_t result)
         slot.handle->may_send = false;
 }
 
-/* Of all, or of nothing one could tell. */
+/* Of all, unless the caller is cancelled, or another has closed the descriptor meanwhile. */
 void ended_send_all(Actor &actor, Slot &slot, ssize_t result)
 {
     ended_send(actor, slot, result);
-    if (result >= 0 && result < ssize_t(slot.len))
+    if (result >= 0 && result < ssize_t(slot.len) && slot.handle->open)
         expect(coil_yield() == -ECANCELED, "all is sent, or the caller is cancelled", result);
 }
 
