@@ -77,9 +77,10 @@ static bool measure_placed(struct rounds *rounds, unsigned subject, enum distanc
 }
 
 /*
- * One turn of all subjects. Near is compared with near. When the machine has not offered that for a
- * long time, a round is taken as the CPUs are; and if they do not even stay so, it counts all the
- * same, and the table says so.
+ * One turn of all subjects, another of which begins each time, lest one always comes after the same
+ * other, whose traces a device or a cache may still bear. Near is compared with near. When the
+ * machine has not offered that for a long time, a round is taken as the CPUs are; and if they do
+ * not even stay so, it counts all the same, and the table says so.
  */
 static void take_round(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
 {
@@ -88,7 +89,9 @@ static void take_round(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC
     enum distance wanted = NEAR;
     if (two_cpus && harness->placement_budget_ns <= 0)
         wanted = placement_distance(&harness->placement, placement_read(&harness->placement));
-    for (unsigned i = 0; i < rounds->bench_case->subject_count; i++) {
+    unsigned count = (unsigned)rounds->bench_case->subject_count;
+    for (unsigned turn = 0; turn < count; turn++) {
+        unsigned i = (rounds->done + turn) % count;
         if (rounds->out[i])
             continue;
         if (two_cpus)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the subjects of a benchmark in turn, A B C A B C, so that a machine whose speed drifts does
+ * Runs the subjects of a benchmark in turn, A B C B C A, so that a machine whose speed drifts does
  * not favour one of them: a ratio is formed within a round, and reported as median and range.
  *
  *     struct harness harness;
