@@ -63,7 +63,8 @@
  * it is repeated.
  *
  * A future that outlives the function whose variable it was stops the program when its operation
- * ends, whether that memory is nobody's then or looks like another's.
+ * ends, whether that memory is nobody's then or looks like another's. So does one whose memory was
+ * used for something else, or that was started again, while its operation was in flight.
  *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in

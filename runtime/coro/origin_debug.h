@@ -31,9 +31,22 @@ static inline struct coil__origin *coil__origins_find(struct coil__origins *orig
     return NULL;
 }
 
+static __attribute__((noreturn, unused, noinline, cold)) void
+coil__origin_stop(const struct coil__origin *origin, const char *sentence)
+{
+    char text[480];
+    char line[256] = "";
+    coil__symbol_line(origin->caller, line, sizeof(line));
+    snprintf(text, sizeof(text), "%s: %s, started at %s", sentence, origin->what, line);
+    coil__panic(__FILE__, __LINE__, text);
+}
+
 static inline void coil__origins_note(struct coil__origins *origins, const void *future,
                                       const char *what, const void *caller)
 {
+    const struct coil__origin *before = coil__origins_find(origins, future);
+    if (__builtin_expect(before != NULL, 0))
+        coil__origin_stop(before, "an operation begins with a future that is in flight");
     struct coil__origin *origin = coil__origins_find(origins, NULL);
     if (origin == NULL)
         return;
@@ -60,16 +73,10 @@ static inline void coil__origins_attribute(struct coil__origins *origins, const 
 static inline __attribute__((noreturn)) void
 coil__origins_blame(const struct coil__origins *origins)
 {
-    char text[480];
-    char line[256] = "";
     const struct coil__origin *origin = origins->entries;
     while (origin < origins->entries + COIL__ORIGINS - 1 && origin->future == NULL)
         origin++;
-    coil__symbol_line(origin->caller, line, sizeof(line));
-    snprintf(text, sizeof(text),
-             "a coroutine returned with an operation in flight: %s, started at %s", origin->what,
-             line);
-    coil__panic(__FILE__, __LINE__, text);
+    coil__origin_stop(origin, "a coroutine returned with an operation in flight");
 }
 
 #endif

@@ -33,7 +33,9 @@ bool coil__future_refuse_begin(struct coil_future *future)
 
 void coil__future_note_stop(const struct coil_future *future, int64_t result)
 {
-    coil__assert(future->state == COIL__FUTURE_CANCELLING);
+    coil__require(future->state == COIL__FUTURE_CANCELLING,
+                  "an operation has ended whose future is not in flight: it was started twice, or "
+                  "its memory was used for something else");
     struct coil_task *waiter = future->waiter;
     if (result == -ECANCELED && waiter != NULL && waiter->cancelled && waiter->waits_on == future)
         coil__future_refuse(waiter);

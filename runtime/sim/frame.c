@@ -18,6 +18,13 @@ static const struct coil_task *left_by(const struct coil__stacks *stacks, uintpt
     return rests && is_there && future < end ? task : NULL;
 }
 
+static const struct coil_future *future_of(uint64_t user_data)
+{
+    uint64_t tag = user_data & COIL__TAG_MASK;
+    bool has_one = tag == COIL__TAG_FUTURE || tag == COIL__TAG_EVENT;
+    return has_one ? (const struct coil_future *)(uintptr_t)(user_data - tag) : NULL;
+}
+
 static void stop(const struct coil_task *task)
 {
     char line[256];
@@ -32,12 +39,43 @@ void coil__sim_check_frames(const struct coil__sim_ring *ring)
 {
     const struct io_uring_cqe *cqes = ring->ring->uring.cq.cqes;
     for (unsigned head = ring->cq_head; head != ring->cq_tail; head++) {
-        uint64_t data = cqes[head & ring->cq_mask].user_data;
-        uint64_t tag = data & COIL__TAG_MASK;
-        if (tag != COIL__TAG_FUTURE && tag != COIL__TAG_EVENT)
+        const struct coil_future *future = future_of(cqes[head & ring->cq_mask].user_data);
+        if (future == NULL)
             continue;
-        const struct coil_task *task = left_by(&coil__sched->stacks, (uintptr_t)(data - tag));
+        const struct coil_task *task = left_by(&coil__sched->stacks, (uintptr_t)future);
         if (__builtin_expect(task != NULL, 0))
             stop(task);
     }
+}
+
+void coil__sim_know_future(struct coil__sim_op *op)
+{
+    const struct coil_future *future = future_of(op->sqe.user_data);
+    if (future == NULL)
+        return;
+    coil__require(coil__future_busy(future),
+                  "an operation begins whose future is gone: it is not in flight");
+    op->owner = future->owner;
+    op->kind = future->kind;
+}
+
+static void stop_without(const struct coil__sim_op *op)
+{
+    char line[256];
+    snprintf(line, sizeof(line),
+             "the future of a %s in flight (%llu in the trace) is gone: it was started again, or "
+             "its memory was used for something else, in coroutine %s",
+             op->code->name, (unsigned long long)op->number, op->owner->name);
+    coil__panic(__FILE__, __LINE__, line);
+}
+
+void coil__sim_check_future(const struct coil__sim_op *op)
+{
+    if (op->owner == NULL)
+        return;
+    const struct coil_future *future = future_of(op->sqe.user_data);
+    bool is_same = coil__future_busy(future) && future->owner == op->owner &&
+                   (future->kind == op->kind || op->told); /* which may change its kind */
+    if (__builtin_expect(!is_same, 0))
+        stop_without(op);
 }

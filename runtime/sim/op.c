@@ -4,6 +4,7 @@
 
 #include "sim/errors.h"
 #include "sim/file.h"
+#include "sim/frame.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -210,6 +211,7 @@ static int32_t attempt(struct coil__sim_op *op)
 static void op_fire(struct coil__sim_event *event)
 {
     struct coil__sim_op *op = coil__container_of(event, struct coil__sim_op, event);
+    coil__sim_check_future(op);
     int32_t result = attempt(op);
     op->tried = true;
     if (result == COIL__SIM_GOES_ON)
@@ -381,6 +383,7 @@ static void submit(struct coil__sim_ring *ring, const struct io_uring_sqe *sqe)
     op->state = COIL__SIM_OP_PLANNED;
     op->sqe = *sqe;
     op->holds = holds_memory(sqe);
+    coil__sim_know_future(op);
     coil__list_append(&ring->ops, link);
     coil__list_append(bucket_of(ring, sqe->user_data), &op->of_user_data);
     coil__sim_record(ring->id, COIL__FACT_SUBMIT, sqe->opcode, "begin of", op->code->name,

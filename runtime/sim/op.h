@@ -21,6 +21,8 @@ struct coil__sim_op {
     struct coil__sim_ring *ring;
     struct coil__sim_file *file; /* it holds one reference; NULL: it needs none */
     const struct coil__sim_opcode *code;
+    const struct coil_task *owner;       /* its future's; NULL: it has no future */
+    const struct coil_future_kind *kind; /* its future's, when it was submitted */
     uint64_t number;
     enum coil__sim_op_state state;
     bool tried;      /* at least once */

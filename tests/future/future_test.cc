@@ -656,6 +656,49 @@ TEST_F(FutureDeathTest, NamesTheLineThatStartedWhatWasLeftInFlight)
     for (const Case &one : cases)
         EXPECT_DEATH(misuse(one.leave), one.expected);
 }
+
+TEST_F(FutureDeathTest, NamesTheLineThatStartedAFutureWhichIsStartedAgain)
+{
+    auto expected = [](const char *kind, int line) {
+        return std::string("an operation begins with a future that is in flight: ") + kind +
+               ", started at .*future_test.cc:" + std::to_string(line) +
+               "; in coroutine fn of coil_run";
+    };
+    struct Case {
+        std::string expected;
+        Body start;
+    };
+    const Case cases[] = {
+        {expected("nop", __LINE__ + 3),
+         [] {
+             COIL_FUTURE(f);
+             coil_nop_start(&f);
+             coil_nop_start(&f);
+             return 0;
+         }},
+        {expected("sleep", __LINE__ + 3),
+         [] {
+             COIL_FUTURE(f);
+             coil_sleep_start(&f, kMuchLater);
+             coil_nop_start(&f);
+             return 0;
+         }},
+    };
+    for (const Case &one : cases)
+        EXPECT_DEATH(misuse(one.start), one.expected);
+}
+#else
+TEST_F(FutureDeathTest, StopsWhereAFutureWasStartedTwice)
+{
+    EXPECT_DEATH(
+        misuse([] {
+            COIL_FUTURE(future);
+            coil_nop_start(&future);
+            coil_nop_start(&future);
+            return coil_sleep(COIL_SEC);
+        }),
+        "an operation has ended whose future is not in flight|the future of a nop in flight");
+}
 #endif
 
 TEST_F(FutureDeathTest, StopsTwoCoroutinesThatAwaitTheSameFuture)

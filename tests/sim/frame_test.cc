@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A future that outlives its frame shows at its completion, though nobody has that memory. Where
- * somebody has, an assertion finds that it is in flight no more. */
+/* A future that is gone before its operation has ended shows at that end: though nobody has that
+ * memory, and though somebody has. */
+#include "sim/network.h"
 #include "sim/simulate.h"
 
 using namespace coil_test;
@@ -39,6 +40,21 @@ __attribute__((noinline)) int start_two(coil_future *futures)
     return room[0];
 }
 
+/* Has `spoil` change a future whose receive is in flight, then lets it end. */
+int receive_into_what_changes(void (*spoil)(coil_future *future))
+{
+    Pair pair = connected();
+    coil_future future = {};
+    char byte;
+    coil_recv_start(&future, pair.server, &byte, 1, 0);
+    if (coil_sleep(COIL_MSEC) < 0)
+        return -1;
+    spoil(&future);
+    if (coil_send(pair.client, "x", 1, 0) < 0)
+        return -1;
+    return coil_sleep(COIL_SEC);
+}
+
 } // namespace
 
 TEST_F(SimFrameDeathTest, StopsWhereAFutureHasOutlivedItsFunction)
@@ -65,4 +81,36 @@ TEST(SimFrame, OfWhoCallsHasAllThatAFunctionStarted)
                      }).result;
         EXPECT_EQ(0, result);
     }
+}
+
+TEST_F(SimFrameDeathTest, StopsWhereTheMemoryOfAFutureInFlightIsUsedForSomethingElse)
+{
+    const char sentence[] = "sim/frame.c:[0-9]+: the future of a recv in flight \\([0-9]+ in the "
+                            "trace\\) is gone: it was started again, or its memory was used for "
+                            "something else, in coroutine fn of coil_run\\(\\)"
+                            "|an operation begins with a future that is in flight: recv";
+    static coil_future other;
+    void (*const ways[])(coil_future *) = {
+        [](coil_future *future) { memset(future, 0, sizeof(*future)); },
+        [](coil_future *future) { memset(future, 0x55, sizeof(*future)); },
+        [](coil_future *future) { coil_sleep_start(future, COIL_SEC); },
+        [](coil_future *future) {
+            coil_sleep_start(&other, COIL_SEC);
+            memcpy(future, &other, sizeof(other));
+        },
+    };
+    for (auto *way : ways)
+        EXPECT_DEATH(simulate(1, [&] { return receive_into_what_changes(way); }), sentence);
+}
+
+TEST_F(SimFrameDeathTest, StopsWhereItIsUsedForSomethingElseBeforeTheTurnHasEnded)
+{
+    EXPECT_DEATH(simulate(1,
+                          [] {
+                              coil_future future = {};
+                              coil_nop_start(&future);
+                              memset(&future, 0, sizeof(future));
+                              return coil_sleep(COIL_SEC);
+                          }),
+                 "an operation begins whose future is gone: it is not in flight");
 }
