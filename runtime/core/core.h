@@ -162,6 +162,14 @@ static inline bool coil__core_may_look_out(const struct coil__core *core)
            !coil__sched_has_ready(&core->sched) && coil__ring_unsubmitted(&core->ring) == 0;
 }
 
+/* Whether all that the loop would do now is to submit the one entry there is, of a coroutine about
+ * to wait for it; as with quiet turns, in which it is not asked either, not over and over. */
+static inline bool coil__core_may_submit(const struct coil__core *core)
+{
+    return core->sched.quiet_turns > 0 && !coil__sched_has_ready(&core->sched) &&
+           coil__ring_unsubmitted(&core->ring) == 1;
+}
+
 static inline bool coil__core_hears_ring(const struct coil__core *core)
 {
     return coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring);

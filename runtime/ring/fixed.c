@@ -4,11 +4,6 @@
 
 #include <errno.h>
 
-static unsigned number_of(const struct coil__ring *ring, const struct coil__ring_memory *memory)
-{
-    return (unsigned)(memory - ring->memories);
-}
-
 int coil__fixed_add(struct coil__ring *ring, void *at, size_t size)
 {
     unsigned number = 0;
@@ -37,19 +32,6 @@ void coil__fixed_remove(struct coil__ring *ring, unsigned number)
     *memory = (struct coil__ring_memory){0};
     while (ring->memory_end > 0 && ring->memories[ring->memory_end - 1].size == 0)
         ring->memory_end--;
-}
-
-void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
-                      struct io_uring_sqe *sqe, struct coil_future *future, uint8_t fixed)
-{
-    bool is_within = sqe->len <= memory->size - (sqe->addr - memory->at);
-    if (memory->registered && is_within) {
-        sqe->opcode = fixed;
-        sqe->buf_index = (uint16_t)number_of(ring, memory);
-    }
-    memory->in_flight++;
-    future->entry.memory = number_of(ring, memory);
-    coil__op_fire_events(sqe, future);
 }
 
 void coil__fixed_event(struct coil_future *future, int32_t result, uint32_t flags)

@@ -25,8 +25,20 @@ static inline struct coil__ring_memory *coil__fixed_find(struct coil__ring *ring
 
 /* Queues an entry to or from `memory`. Its kind is one with coil__fixed_event(), and its opcode
  * becomes `fixed` if the driver knows all of the memory that it names. */
-void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
-                      struct io_uring_sqe *sqe, struct coil_future *future, uint8_t fixed);
+static inline void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
+                                    struct io_uring_sqe *sqe, struct coil_future *future,
+                                    uint8_t fixed)
+{
+    unsigned number = (unsigned)(memory - ring->memories);
+    bool is_within = sqe->len <= memory->size - (sqe->addr - memory->at);
+    if (memory->registered && is_within) {
+        sqe->opcode = fixed;
+        sqe->buf_index = (uint16_t)number;
+    }
+    memory->in_flight++;
+    future->entry.memory = number;
+    coil__op_fire_events(sqe, future);
+}
 
 /* The `event` of such a kind. */
 void coil__fixed_event(struct coil_future *future, int32_t result, uint32_t flags);

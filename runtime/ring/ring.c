@@ -15,6 +15,9 @@ static const int64_t ask_again_max = 128 * COIL_MSEC;
 /* Entries of a piece, and the transfers after which it is tried again when it did not help. */
 enum { PIECE = 4, PIECE_REST = 1024 };
 
+/* Transfers that are left to the loop after one that was not done as it was submitted. */
+enum { ALONE_REST = 16 };
+
 __thread struct coil__ring *coil__ring_here;
 
 /* What was cancelled stays in the lists in which the kernel looks for the next one until its task
@@ -269,4 +272,19 @@ void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline
         lost(ring, err);
     coil__sched->loop_due = false;
     coil__ring_reap(ring);
+}
+
+void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *transfer)
+{
+    if (__builtin_expect(ring->driver->submit == NULL, 0)) {
+        ring->until_alone = PIECE_REST;
+        return;
+    }
+    int err = ring->driver->submit(ring, 1);
+    if (__builtin_expect(err < 0, 0))
+        lost(ring, err);
+    ring->until_piece++; /* there is nothing of which it could be one */
+    coil__ring_reap(ring);
+    if (transfer->state != COIL__FUTURE_DONE)
+        ring->until_alone = ALONE_REST;
 }

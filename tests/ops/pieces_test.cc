@@ -116,8 +116,12 @@ TEST(Pieces, AreTriedAgainAfterAWhile)
                              reads.start(file, kPiece);
                          }
                          char byte;
-                         for (unsigned i = 0; i < kRest; i++)
+                         for (unsigned i = 0; i < kRest; i++) {
+                             COIL_FUTURE(nop); /* lest the read be alone in its turn */
+                             coil_nop_start(&nop);
                              EXPECT_EQ(1, coil_pread(file, &byte, 1, 0));
+                             EXPECT_EQ(0, coil_await(&nop));
+                         }
                          Pair pipe = make_pipe();
                          Reads reads;
                          EXPECT_EQ((Counts{1, 2, 3, 0, 1, 2, 3, 0}), reads.start(pipe.left, 8));

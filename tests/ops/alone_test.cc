@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* A transfer that is alone in its turn, and done as it is submitted: nobody is switched to. */
+#include <liburing.h>
+
+extern "C" {
+#include "ring/ring.h"
+}
+
+#include "ops/sockets.h"
+#include "support/process.h"
+#include "support/running.h"
+
+#include <vector>
+
+using namespace coil_test;
+
+namespace {
+
+constexpr unsigned kRest = 16; /* as in ring/ring.c */
+
+/* A file of 128 KiB in the page cache. */
+struct Cached {
+    TempDir dir;
+    Fd file;
+    std::vector<char> bytes = std::vector<char>(128 * 1024);
+
+    Cached() : file(open(dir.path("file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600))
+    {
+        EXPECT_EQ(ssize_t(bytes.size()), pwrite(file, bytes.data(), bytes.size(), 0));
+    }
+
+    /* How often the loop ran while that many reads of `len` bytes were done. */
+    uint32_t loops_of(unsigned reads, size_t len)
+    {
+        uint32_t before = coil__sched->bursts;
+        for (unsigned i = 0; i < reads; i++)
+            EXPECT_EQ(ssize_t(len), coil_pread(file, bytes.data(), len, 0));
+        return coil__sched->bursts - before;
+    }
+};
+
+TEST(Alone, IsDoneInPlaceOfTheLoopButNotForEver)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         EXPECT_EQ(0, coil_nop());
+                         EXPECT_EQ(0u, cached.loops_of(COIL__QUIET_TURNS, 4096));
+                         EXPECT_EQ(1u, cached.loops_of(1, 4096));
+                         EXPECT_EQ(10u, cached.loops_of(10 * (COIL__QUIET_TURNS + 1), 1));
+                         return 0;
+                     },
+                     on_kernel()));
+}
+
+TEST(Alone, IsLeftToTheLoopWhenItIsLong)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         EXPECT_EQ(5u, cached.loops_of(5, 64 * 1024 + 1));
+                         return 0;
+                     },
+                     on_kernel()));
+}
+
+TEST(Alone, IsLeftToTheLoopWhereSomebodyIsReady)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         bool ran = false;
+                         Children children;
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         children.start(scope, [&] {
+                             ran = true;
+                             return 0;
+                         });
+                         EXPECT_EQ(1, coil_pread(cached.file, cached.bytes.data(), 1, 0));
+                         EXPECT_TRUE(ran);
+                         return coil_scope_close(&scope, 0);
+                     },
+                     on_kernel()));
+}
+
+/* What was begun before and has not been submitted goes with it, in its turn. */
+TEST(Alone, IsNoneThatComesBehindOthers)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         COIL_FUTURE(nop);
+                         coil_nop_start(&nop);
+                         EXPECT_EQ(1u, cached.loops_of(1, 1));
+                         EXPECT_TRUE(coil_future_done(&nop));
+                         return (int)coil_await(&nop);
+                     },
+                     on_kernel()));
+}
+
+/* An empty pipe is as slow as a device. */
+TEST(Alone, ThatIsNotDoneAtOnceIsWaitedForAndSoAreSomeAfterIt)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         Pair pipe = make_pipe();
+                         char byte = 0;
+                         Children children;
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         children.start(scope, [&] {
+                             EXPECT_EQ(0, coil_sleep(1)); /* until the loop has its turn */
+                             return coil_write(pipe.right, "x", 1) == 1 ? 0 : -EIO;
+                         });
+                         give_way();
+                         EXPECT_EQ(1, coil_pread(pipe.left, &byte, 1, 0));
+                         EXPECT_EQ('x', byte);
+                         EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                         EXPECT_EQ(kRest, cached.loops_of(kRest, 1));
+                         EXPECT_EQ(0u, cached.loops_of(1, 1));
+                         return 0;
+                     },
+                     on_kernel()));
+}
+
+TEST(Alone, HoldsUpNoTimerAndNoCompletionOfOthers)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         Pair pipe = make_pipe();
+                         bool slept = false, heard = false;
+                         Children children;
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         children.start(scope, [&] {
+                             slept = coil_sleep(COIL_MSEC) == 0;
+                             return coil_write(pipe.right, "x", 1) == 1 ? 0 : -EIO;
+                         });
+                         children.start(scope, [&] {
+                             char byte;
+                             heard = coil_read(pipe.left, &byte, 1) == 1;
+                             return 0;
+                         });
+                         while (!heard) /* ends: they get their turn */
+                             cached.loops_of(1, 1);
+                         EXPECT_TRUE(slept);
+                         return coil_scope_close(&scope, 0);
+                     },
+                     on_kernel()));
+}
+
+TEST(Alone, IsRefusedOnceItsScopeIsCancelled)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Cached cached;
+                         COIL_SCOPE(scope, COIL_FOREVER);
+                         coil_scope_cancel(&scope);
+                         EXPECT_EQ(-ECANCELED, coil_pread(cached.file, cached.bytes.data(), 1, 0));
+                         EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                         EXPECT_EQ(1, coil_pread(cached.file, cached.bytes.data(), 1, 0));
+                         return 0;
+                     },
+                     on_kernel()));
+}
+
+} // namespace
