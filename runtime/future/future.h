@@ -35,6 +35,7 @@ struct coil_future_kind {
      * do. */
     void (*discard)(struct coil_future *future);
     bool by_path; /* works on a path, not on a descriptor: no coil_close() stops it */
+    bool closes;  /* nothing stops it: whatever it says, the descriptor is gone */
 };
 
 static inline bool coil__future_busy(const struct coil_future *future)

@@ -11,7 +11,7 @@ static const struct coil_future_kind read_kind = {.name = "read", .cancel = coil
 static const struct coil_future_kind write_kind = {.name = "write", .cancel = coil__op_cancel};
 static const struct coil_future_kind readv_kind = {.name = "readv", .cancel = coil__op_cancel};
 static const struct coil_future_kind writev_kind = {.name = "writev", .cancel = coil__op_cancel};
-static const struct coil_future_kind close_kind = {.name = "close"};
+static const struct coil_future_kind close_kind = {.name = "close", .closes = true};
 static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
 
 void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len)

@@ -260,7 +260,8 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
 /* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
  * system call would be restarted: the kernel's ERESTARTSYS and its kin, which are no errno. When we
  * haven't told it, coil_close() has; unless there is no descriptor to close: then the whole process
- * was stopped (SIGSTOP, a debugger). Either way nothing happened. */
+ * was stopped (SIGSTOP, a debugger). Either way nothing happened. But a close that was interrupted
+ * has closed: that is what its file system had to say. */
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
     enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
@@ -270,7 +271,7 @@ static inline int64_t coil__op_result(const struct coil_future *future, int32_t 
     if (result != -EINTR && !restarts)
         return result;
     bool stopped_process = future->kind->by_path && future->state != COIL__FUTURE_CANCELLING;
-    return stopped_process ? -EINTR : -ECANCELED;
+    return stopped_process || future->kind->closes ? -EINTR : -ECANCELED;
 }
 
 /* The next free entry, of which there is always one. The prep functions write all of it but

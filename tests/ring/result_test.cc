@@ -44,6 +44,20 @@ TEST(OpResult, OfAnInterruptedOperationOnAPathNobodyCancelledSaysThat)
         EXPECT_EQ(-EINTR, result_of(true, COIL__FUTURE_IN_FLIGHT, restart));
 }
 
+TEST(OpResult, OfAnInterruptedCloseSaysThatAlsoWhenSomebodyCancelledIt)
+{
+    coil_future_kind kind = {};
+    kind.closes = true;
+    coil_future future = {};
+    future.kind = &kind;
+    for (coil__future_state state : {COIL__FUTURE_IN_FLIGHT, COIL__FUTURE_CANCELLING}) {
+        future.state = state;
+        EXPECT_EQ(-EINTR, coil__op_result(&future, -EINTR));
+        for (int restart : kRestart)
+            EXPECT_EQ(-EINTR, coil__op_result(&future, restart));
+    }
+}
+
 TEST(OpResult, OfAnyOtherKindIsTheKernels)
 {
     for (int result : {0, 1, 12345, -1, -EBADF, -ECANCELED, -511, -517})

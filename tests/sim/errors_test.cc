@@ -346,7 +346,7 @@ void drive_pairs(Driver &driver)
 /* Entries that no call of coil's fills for its user. */
 ssize_t raw(void (*fill)(io_uring_sqe *sqe))
 {
-    static const coil_future_kind kind = {"raw", coil__op_cancel, nullptr, nullptr, false};
+    static const coil_future_kind kind = {"raw", coil__op_cancel, nullptr, nullptr, false, false};
     coil_future future;
     io_uring_sqe *sqe = coil__op_begin(&future, &kind);
     fill(sqe);

@@ -96,6 +96,12 @@ int told_by_path(int result, Moment moment)
     return told(result, moment);
 }
 
+/* Nothing stops it, and it has closed. */
+int told_of_close(int result, Moment)
+{
+    return result == -512 ? -EINTR : result;
+}
+
 /* What has moved wins over a cancellation. */
 int told_of_all(int result, Moment moment)
 {
@@ -320,7 +326,7 @@ const Operation kOperations[] = {
      [](World &w) { return coil_send_all(w.client, w.buffer, 8, 0); }},
     {"Poll", IORING_OP_POLL_ADD, told, false,
      [](World &w) { return ssize_t(coil_poll(w.client, POLLIN)); }},
-    {"Close", IORING_OP_CLOSE, told, false,
+    {"Close", IORING_OP_CLOSE, told_of_close, false,
      [](World &w) {
          int fd = w.pending;
          w.pending = -1;
