@@ -5,6 +5,7 @@
 #include "core/buffers.h"
 #include "core/deadlock.h"
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "base/relax.h"
 
 #include <string.h>
@@ -141,8 +142,8 @@ static struct coil__parcel *find_parcel(struct coil__core *core)
 {
     struct coil__parcel *parcel = &core->parcels[core->next_parcel++ % COIL__PARCELS];
     const char *next = (const char *)&core->parcels[core->next_parcel % COIL__PARCELS];
-    __builtin_prefetch(next, 1);
-    __builtin_prefetch(next + 64, 1);
+    for (size_t line = 0; line < sizeof(*parcel); line += 64)
+        coil__prefetch_to_write(next + line);
     return coil__parcel_is_here(parcel) ? parcel : NULL;
 }
 

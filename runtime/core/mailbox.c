@@ -3,12 +3,13 @@
 #include "core/mailbox.h"
 
 #include "base/assert.h"
+#include "base/prefetch.h"
 
 #include <assert.h>
 #include <sched.h>
 #include <string.h>
 
-static_assert(sizeof(struct coil__parcel) == 128, "a parcel takes two cache lines");
+static_assert(sizeof(struct coil__parcel) == 256, "a parcel takes four cache lines");
 static_assert(offsetof(struct coil__mailbox, messages.read) == 64, "a note comes in one line");
 
 /* What a parcel would do, which is opened instead: by this it is known. */
@@ -45,6 +46,7 @@ bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil__message 
             messages[i]->node.next = &messages[i - 1]->node;
         return post_chain(mailbox, messages[count - 1], messages[0]);
     }
+    coil__prefetch_to_write(&mailbox->messages); /* it comes while the parcel is written */
     parcel->message.deliver = parcel_arrives;
     parcel->count = count;
     memcpy(parcel->contents, messages, sizeof(parcel->contents)); /* of a fixed size: faster */
@@ -131,7 +133,8 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             budget--;
             continue;
         }
-        __builtin_prefetch((const char *)message + 64); /* the rest, if it is a parcel */
+        for (size_t line = 64; line < sizeof(struct coil__parcel); line += 64)
+            __builtin_prefetch((const char *)message + line); /* the rest, if it is a parcel */
         if (message->deliver == parcel_arrives) {
             open_parcel(mailbox, (struct coil__parcel *)(void *)message);
         } else {

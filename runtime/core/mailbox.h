@@ -21,10 +21,10 @@ struct coil__message {
 };
 
 /*
- * Several messages that travel as one, in two cache lines, so that the receiver can have all of
+ * Several messages that travel as one, in four cache lines, so that the receiver can have all of
  * them on their way at once. It is the sender's, who uses it again once it was unpacked.
  */
-enum { COIL__PARCEL_MAX = 13 };
+enum { COIL__PARCEL_MAX = 29 };
 
 struct coil__parcel {
     struct coil__message message;
