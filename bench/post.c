@@ -70,9 +70,16 @@ static int relax(void)
 
 static const struct way to_port = {post_to_port, relax};
 
+/* For x86-64 compilers make of a prefetch to write one to read, unless told to have the other. */
+#if defined(__x86_64__)
+#define HAS_PREFETCHW __attribute__((target("prfchw")))
+#else
+#define HAS_PREFETCHW
+#endif
+
 /* The receiver has a copy of what it has read, which each store would have to wait for: so asks for
  * all of it at once. */
-__attribute__((target("prfchw"))) static void take_back(uint64_t from, uint64_t to)
+HAS_PREFETCHW static void take_back(uint64_t from, uint64_t to)
 {
     for (uint64_t i = from; i < to; i += 64 / sizeof(struct letter))
         __builtin_prefetch(&mail->letters[i % IN_FLIGHT], 1);
