@@ -13,23 +13,23 @@
 int coil__fixed_add(struct coil__ring *ring, void *at, size_t size);
 void coil__fixed_remove(struct coil__ring *ring, unsigned number);
 
-/* Where `at` lies; NULL: in none. */
-static inline struct coil__ring_memory *coil__fixed_find(struct coil__ring *ring, uint64_t at)
+/* The number of the memory in which `at` lies; -1: in none. */
+static inline int coil__fixed_find(const struct coil__ring *ring, uint64_t at)
 {
     for (unsigned i = 0; i < ring->memory_end; i++) {
         if (at - ring->memories[i].at < ring->memories[i].size)
-            return &ring->memories[i];
+            return (int)i;
     }
-    return NULL;
+    return -1;
 }
 
-/* Queues an entry to or from `memory`. Its kind is one with coil__fixed_event(), and its opcode
- * becomes `fixed` if the driver knows all of the memory that it names. */
-static inline void coil__fixed_fire(struct coil__ring *ring, struct coil__ring_memory *memory,
+/* Queues an entry to or from the memory of that number. Its kind is one with coil__fixed_event(),
+ * and its opcode becomes `fixed` if the driver knows all of the memory that it names. */
+static inline void coil__fixed_fire(struct coil__ring *ring, unsigned number,
                                     struct io_uring_sqe *sqe, struct coil_future *future,
                                     uint8_t fixed)
 {
-    unsigned number = (unsigned)(memory - ring->memories);
+    struct coil__ring_memory *memory = &ring->memories[number];
     bool is_within = sqe->len <= memory->size - (sqe->addr - memory->at);
     if (memory->registered && is_within) {
         sqe->opcode = fixed;
@@ -49,12 +49,12 @@ static inline void coil__op_fire_transfer(struct io_uring_sqe *sqe, struct coil_
                                           const struct coil_future_kind *counted, uint8_t fixed)
 {
     struct coil__ring *ring = coil__ring_here;
-    struct coil__ring_memory *memory = coil__fixed_find(ring, sqe->addr);
-    if (memory == NULL) {
+    int number = coil__fixed_find(ring, sqe->addr);
+    if (number < 0) {
         coil__op_fire(sqe, future);
     } else {
         future->kind = counted;
-        coil__fixed_fire(ring, memory, sqe, future, fixed);
+        coil__fixed_fire(ring, (unsigned)number, sqe, future, fixed);
     }
     coil__ring_pushed_transfer(ring);
 }
