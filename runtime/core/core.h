@@ -162,11 +162,14 @@ static inline bool coil__core_may_look_out(const struct coil__core *core)
            !coil__sched_has_ready(&core->sched) && coil__ring_unsubmitted(&core->ring) == 0;
 }
 
+/* Resumes as which it counts when a coroutine does what the loop would do: it may take as long. */
+enum { COIL__SUBMIT_COST = 8 };
+
 /* Whether all that the loop would do now is to submit the one entry there is, of a coroutine about
- * to wait for it; as with quiet turns, in which it is not asked either, not over and over. */
+ * to wait for it. Not over and over: whoever does it takes the cost from the turn's budget. */
 static inline bool coil__core_may_submit(const struct coil__core *core)
 {
-    return core->sched.quiet_turns > 0 && !coil__sched_has_ready(&core->sched) &&
+    return core->sched.budget >= COIL__SUBMIT_COST && !coil__sched_has_ready(&core->sched) &&
            coil__ring_unsubmitted(&core->ring) == 1;
 }
 

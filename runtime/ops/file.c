@@ -7,7 +7,7 @@
 #include <coil/file.h>
 #include <fcntl.h>
 
-enum { SHORT = 64 * 1024 };
+enum { SHORT = 16 * 1024 };
 
 static const struct coil_future_kind open_kind = {.name = "open",
                                                   .cancel = coil__op_cancel,
@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) ssize_t await_transfer(struct coil_
     if (ring->until_alone > 0) {
         ring->until_alone--;
     } else if (len <= SHORT && coil__core_may_submit(core)) {
-        core->sched.quiet_turns--;
+        core->sched.budget -= COIL__SUBMIT_COST;
         coil__ring_submit_alone(ring, future);
     }
     return coil__await(future);

@@ -285,6 +285,8 @@ void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *
         lost(ring, err);
     ring->until_piece++; /* there is nothing of which it could be one */
     coil__ring_reap(ring);
-    if (transfer->state != COIL__FUTURE_DONE)
+    if (transfer->state == COIL__FUTURE_DONE)
+        coil__sched->loop_due = false;
+    else
         ring->until_alone = ALONE_REST;
 }
