@@ -400,36 +400,64 @@ TEST_F(Stall, IsNotSeenWhileOthersHaveTheCpu)
     EXPECT_EQ(std::vector<std::string>(), lines);
 }
 
-/* The watcher has seen it before, and sees it again afterwards, computing or asleep. */
+/* Room for a wait that the watcher sees several times before it would be a stall. */
+constexpr int64_t kRoomy = 200 * COIL_MSEC;
+
+/* What stopping such a child for three limits leads to. `awake_ns` becomes the time for which it
+ * waited there without being stopped, at most. Returns how many stalls it noticed. */
+int stop_a_reader(uint32_t before, int64_t *awake_ns)
+{
+    int to_child[2], to_parent[2];
+    EXPECT_EQ(0, pipe(to_child));
+    EXPECT_EQ(0, pipe(to_parent));
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(run(
+            [&] {
+                char byte = 0;
+                if (write(to_parent[1], &byte, 1) != 1 || read(to_child[0], &byte, 1) != 1)
+                    return -1;
+                return int(coil__stall_count() - before);
+            },
+            watched(kRoomy)));
+    }
+    const timespec looks = {0, long(kRoomy * 3 / 8)}, limits = {0, long(3 * kRoomy)};
+    const timespec moment = {0, long(kRoomy / 16)};
+    char byte = 0;
+    int status;
+    EXPECT_EQ(1, read(to_parent[0], &byte, 1));
+    coil_time begun = coil_now();
+    nanosleep(&looks, nullptr); /* the watcher has seen it by then */
+    EXPECT_EQ(0, kill(child, SIGSTOP));
+    EXPECT_EQ(child, waitpid(child, &status, WUNTRACED));
+    *awake_ns = coil_now() - begun;
+    nanosleep(&limits, nullptr);
+    begun = coil_now();
+    EXPECT_EQ(0, kill(child, SIGCONT));
+    nanosleep(&moment, nullptr); /* it looks as soon as it goes on */
+    EXPECT_EQ(1, write(to_child[1], &byte, 1));
+    EXPECT_EQ(child, waitpid(child, &status, 0));
+    *awake_ns += coil_now() - begun;
+    for (int end : {to_child[0], to_child[1], to_parent[0], to_parent[1]})
+        close(end);
+    return WIFEXITED(status) ? int8_t(WEXITSTATUS(status)) : -1;
+}
+
+/* Asleep in a system call: for who computes, the clock of his thread's time stands still. */
 TEST_F(Stall, IsNotSeenWhileTheProgramIsStopped)
 {
-    constexpr int64_t kSome = kGenerous * 3 / 10;
-    for (bool asleep : {false, true}) {
-        pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            _exit(run(
-                [=] {
-                    compute(kSome);
-                    kill(getpid(), SIGSTOP);
-                    const timespec span = {0, long(kSome)};
-                    if (asleep)
-                        nanosleep(&span, nullptr);
-                    else
-                        compute(kSome);
-                    return int(coil__stall_count() - before);
-                },
-                watched(kGenerous)));
-        }
-        int status;
-        ASSERT_EQ(child, waitpid(child, &status, WUNTRACED));
-        ASSERT_TRUE(WIFSTOPPED(status));
-        const timespec span = {0, long(3 * kGenerous)};
-        nanosleep(&span, nullptr);
-        kill(child, SIGCONT);
-        ASSERT_EQ(child, waitpid(child, &status, 0));
-        EXPECT_EQ(0, WIFEXITED(status) ? WEXITSTATUS(status) : -1) << asleep;
+    int good = 0;
+    for (int round = 0; round < 12 && good < 3; round++) {
+        int64_t awake_ns = 0;
+        int stalls = stop_a_reader(before, &awake_ns);
+        ASSERT_GE(stalls, 0);
+        if (awake_ns > kRoomy * 3 / 4) /* others had the CPUs */
+            continue;
+        EXPECT_EQ(0, stalls);
+        good++;
     }
+    if (good == 0)
+        GTEST_SKIP() << "the machine is too busy to tell";
 }
 
 TEST_F(Stall, IsOfNoInterestWhenTurnedOff)
