@@ -24,9 +24,11 @@ constexpr int64_t kSoon = 2 * COIL_MSEC;
 
 std::vector<std::string> lines;
 
+/* Not what every run in a simulated world says. */
 void keep_line(const char *line)
 {
-    lines.push_back(line);
+    if (strncmp(line, "coil: sim seed ", 15) != 0)
+        lines.push_back(line);
 }
 
 coil_options logging(unsigned core_count)
@@ -242,6 +244,7 @@ TEST_P(NoDeadlock, WhileADeadlineWillCome)
 
 TEST_P(NoDeadlock, WhileAServerAccepts)
 {
+    COIL_SKIP_IF_SIMULATED("nobody outside can connect");
     EXPECT_EQ(0, run([] {
                   sockaddr_in address = {};
                   address.sin_family = AF_INET;

@@ -78,6 +78,7 @@ TEST(Offload, GivesTheResultWhateverNumberItIs)
 
 TEST(Offload, RunsOnAnotherThreadWhichMayUseAllCpus)
 {
+    COIL_SKIP_IF_SIMULATED("work has no thread of its own");
     EXPECT_EQ(0, run([] {
                   cpu_set_t all, its;
                   EXPECT_EQ(0, sched_getaffinity(getpid(), sizeof(all), &all));
@@ -93,6 +94,7 @@ TEST(Offload, RunsOnAnotherThreadWhichMayUseAllCpus)
 
 TEST(Offload, LetsOthersRunAndIsNoDeadlock)
 {
+    COIL_SKIP_IF_SIMULATED("work may not wait for what a coroutine does");
     EXPECT_EQ(0, run([] {
                   Blocked blocked;
                   COIL_FUTURE(future);
@@ -111,6 +113,7 @@ TEST(Offload, LetsOthersRunAndIsNoDeadlock)
 
 TEST(Offload, OfOnePoolDoesNotHoldUpAnother)
 {
+    COIL_SKIP_IF_SIMULATED("work may not wait for what a coroutine does");
     EXPECT_EQ(0, run([] {
                   Blocked blocked;
                   coil_future futures[10] = {};
@@ -155,6 +158,7 @@ TEST(Offload, FromAllCoresKeepsTheLimit)
 
 TEST(Offload, TakesTheLimitOfTheOptionsWhereThePoolHasNone)
 {
+    COIL_SKIP_IF_SIMULATED("work may not wait for what a coroutine does");
     coil_options options = cores(1);
     options.blocking_threads = 3;
     EXPECT_EQ(0, run(
@@ -177,6 +181,7 @@ TEST(Offload, TakesTheLimitOfTheOptionsWhereThePoolHasNone)
 /* What runs is waited for; what waits in line is never begun. */
 TEST(Offload, IsEndedWithTheRun)
 {
+    COIL_SKIP_IF_SIMULATED("work may not wait for what a coroutine does");
     Census before = take_census();
     std::atomic<int> ended{0}, begun{0};
     Work running = [&] {
@@ -261,6 +266,7 @@ TEST(Offload, NoEndIsLostOnACoreThatFallsAsleep)
 
 TEST(Offload, SaysThatThereIsNoThread)
 {
+    COIL_SKIP_IF_SIMULATED("work has no thread of its own");
     ChildOutcome outcome = run_in_child([] {
         return run([] {
             if (!deny_system_call(SYS_clone3, ENOSYS) || !deny_system_call(SYS_clone, EAGAIN))

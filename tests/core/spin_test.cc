@@ -152,6 +152,7 @@ TEST(Spin, ACoreWithRareEventsSleepsInBetween)
 
 TEST(Spin, ALongFixedSpanLooksOutAllTheTime)
 {
+    COIL_SKIP_IF_SIMULATED("time passes by itself");
     coil_options options = cores(1);
     options.spin_ns = COIL_SEC;
     run(

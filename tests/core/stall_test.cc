@@ -93,6 +93,8 @@ struct Stall : testing::Test {
     }
     ~Stall() override { use_addr2line(); }
 
+    void SetUp() override { COIL_SKIP_IF_SIMULATED("a stall is a matter of real time"); }
+
     void use_addr2line() { setenv("PATH", path.c_str(), 1); }
 };
 

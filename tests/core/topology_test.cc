@@ -241,6 +241,7 @@ TEST(PlacementOfARun, RefusesACpuThatTheMachineHasNot)
 
 TEST(PlacementOfARun, IsPrintedWithItsReasons)
 {
+    COIL_SKIP_IF_SIMULATED("all cores are on one thread");
     coil_options options = cores(3);
     options.cpus = "0";
     EXPECT_EQ(0, run_silently(options, [] {
@@ -257,6 +258,7 @@ TEST(PlacementOfARun, IsPrintedWithItsReasons)
 
 TEST(PlacementOfARun, SaysWhichCoresTheSystemWouldNotPin)
 {
+    COIL_SKIP_IF_SIMULATED("all cores are on one thread");
     ChildOutcome outcome = run_in_child([] {
         if (!deny_system_call(SYS_sched_setaffinity, EPERM))
             return 1;
@@ -311,6 +313,7 @@ TEST(RunAttached, RunsCoreZeroOnTheCallersThreadAsItIs)
 
 TEST(RunAttached, HasThreadsForItsOtherCores)
 {
+    COIL_SKIP_IF_SIMULATED("all cores are on one thread");
     coil_options options = cores(3);
     options.log = take_line;
     lines.clear();

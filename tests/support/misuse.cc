@@ -21,8 +21,9 @@ bool is_outside(const Misuse &misuse)
 std::string line(const Misuse &misuse)
 {
     std::string who = is_outside(misuse) ? "" : std::string("; in coroutine ") + misuse.who;
-    return std::string("^coil: runtime/") + misuse.place + ":[0-9]+: " + misuse.sentence + who +
-           "\n" + (is_outside(misuse) ? "(" + replay_line() + ")?" : replay_line()) + "$";
+    std::string earlier = is_simulated() ? "^(coil: sim seed [0-9]+ trace [0-9a-f]+\n)?" : "^";
+    return earlier + "coil: runtime/" + misuse.place + ":[0-9]+: " + misuse.sentence + who + "\n" +
+           (is_outside(misuse) ? "(" + replay_line() + ")?" : replay_line()) + "$";
 }
 
 } // namespace

@@ -56,6 +56,12 @@ inline std::string replay_line()
     return is_simulated() ? "coil: sim seed [0-9]+: to see it again: COIL[^\n]*\n" : "";
 }
 
+/* How many lines a run says at its end there, which is the trace's hash. */
+inline size_t trace_lines()
+{
+    return is_simulated() ? 1 : 0;
+}
+
 /* Runs `body` as fn of coil_run(). */
 inline int run(Body body, const coil_options &options = cores(1))
 {
