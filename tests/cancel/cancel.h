@@ -37,6 +37,7 @@ struct CancelRow {
     Fate before, in_flight, racing, after;
     const char *why; /* an outcome is impossible */
     std::unique_ptr<Operation> (*make)();
+    const char *not_simulated = nullptr; /* why a simulated world can't have it */
 };
 
 template <class T> std::unique_ptr<Operation> make()

@@ -125,7 +125,8 @@ constexpr const char *kRuns = "its function runs, and can't be stopped";
 const CancelRow kRows[] = {
     /* call         before   in flight racing    after */
     {"coil_offload", REFUSED, STOPPED, EITHER, HAPPENED, "", make<InLine>},
-    {"coil_offload_that_runs", REFUSED, HAPPENED, HAPPENED, HAPPENED, kRuns, make<Running>},
+    {"coil_offload_that_runs", REFUSED, HAPPENED, HAPPENED, HAPPENED, kRuns, make<Running>,
+     "no work runs while a coroutine waits for it without giving way"},
 };
 INSTANTIATE_TEST_SUITE_P(Offload, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
 

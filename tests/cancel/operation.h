@@ -26,9 +26,12 @@ public:
     std::string text(size_t len) { return std::string(data(), len); }
     void wipe() { bytes_.assign(bytes_.size(), kMark); }
 
-    /* Whether nothing was written behind the first `used` bytes, nor in front of them. */
+    /* Whether nothing was written behind the first `used` bytes, nor in front of them. In a
+     * simulated world all of what the kernel was given has been scribbled on. */
     bool untouched_but(size_t used) const
     {
+        if (is_simulated())
+            used = len_;
         for (size_t i = 0; i < bytes_.size(); i++) {
             bool is_data = i >= kCanary && i < kCanary + used;
             if (!is_data && bytes_[i] != kMark)
