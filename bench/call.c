@@ -10,6 +10,7 @@
 #include "harness/clock.h"
 #include "harness/coil_subject.h"
 #include "harness/peer.h"
+#include "harness/relax.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -94,7 +95,7 @@ static unsigned wait_awake(struct line *line, unsigned turn)
 {
     unsigned now;
     while ((now = atomic_load_explicit(&line->turn, memory_order_acquire)) == turn)
-        __builtin_ia32_pause();
+        relax_cpu();
     return now;
 }
 

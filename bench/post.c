@@ -10,6 +10,7 @@
 #include "harness/clock.h"
 #include "harness/coil_subject.h"
 #include "harness/peer.h"
+#include "harness/relax.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static const struct way to_core = {post_to_core, coil_yield};
 
 static int relax(void)
 {
-    __builtin_ia32_pause();
+    relax_cpu();
     return 0;
 }
 

@@ -4,6 +4,8 @@
 #ifndef BENCH_BARE_MPSC_RING_H
 #define BENCH_BARE_MPSC_RING_H
 
+#include "harness/relax.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -34,7 +36,7 @@ static inline void mpsc_ring_push(struct mpsc_ring *ring, uint64_t value)
     for (;;) {
         struct mpsc_slot *slot = &ring->slots[tail % MPSC_RING_SIZE];
         if (atomic_load_explicit(&slot->turn, memory_order_acquire) != tail) {
-            __builtin_ia32_pause();
+            relax_cpu();
             tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         } else if (atomic_compare_exchange_weak_explicit(
                        &ring->tail, &tail, tail + 1, memory_order_relaxed, memory_order_relaxed)) {
@@ -50,7 +52,7 @@ static inline uint64_t mpsc_ring_pop(struct mpsc_ring *ring)
 {
     struct mpsc_slot *slot = &ring->slots[ring->head % MPSC_RING_SIZE];
     while (atomic_load_explicit(&slot->turn, memory_order_acquire) != ring->head + 1)
-        __builtin_ia32_pause();
+        relax_cpu();
     uint64_t value = slot->value;
     atomic_store_explicit(&slot->turn, ring->head + MPSC_RING_SIZE, memory_order_release);
     ring->head++;

@@ -2,6 +2,7 @@
 /* The ring of the bare liburing subjects, set up as coil sets up its own. */
 #include "bare/ring.h"
 #include "harness/clock.h"
+#include "harness/relax.h"
 
 #include <errno.h>
 
@@ -41,7 +42,7 @@ static bool spin(struct io_uring *ring, int64_t spin_ns)
                 io_uring_get_events(ring);
             if (io_uring_cq_ready(ring) > 0)
                 return true;
-            __builtin_ia32_pause();
+            relax_cpu();
         }
     } while (clock_ns() < deadline);
     return false;
