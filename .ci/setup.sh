@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The packages this project needs, and how to get them. To be sourced; defines functions only.
 #
-#     setup_need [--no-install] GROUP...     groups: build tests bench clang checks
+#     setup_need [--no-install] GROUP...     groups: build tests bench clang checks cross
 #
 # Needs nothing but bash. Every entry is probed by what it is needed for rather than by its package,
 # so that a tool from elsewhere counts as well; apt is asked only for what is missing.
@@ -79,6 +79,12 @@ setup_group() {
         setup_entry clang-format "checks the layout of the code" setup_has_command clang-format
         setup_entry clang-tidy "looks for bugs in the code" setup_has_command clang-tidy
         setup_entry cppcheck "looks for other bugs in the code" setup_has_command cppcheck
+        ;;
+    cross)
+        setup_entry gcc-aarch64-linux-gnu "the compiler for the other architecture" \
+            setup_has_command aarch64-linux-gnu-gcc
+        setup_entry libc6-dev-arm64-cross "its C library's headers" \
+            setup_has_header aarch64-linux-gnu-gcc stdio.h
         ;;
     *)
         setup_say "setup_need: there is no group '$1'"
