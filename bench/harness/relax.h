@@ -3,13 +3,10 @@
 #ifndef BENCH_RELAX_H
 #define BENCH_RELAX_H
 
-static inline void relax_cpu(void)
-{
 #if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
+#define relax_cpu() __builtin_ia32_pause()
+#else
+#define relax_cpu() __asm__ volatile("yield")
 #endif
-}
 
 #endif

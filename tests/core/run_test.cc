@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* coil_run(): its result, what it ends, and what it leaves behind. */
+#include <liburing.h>
+
+extern "C" {
+#include "core/core.h"
+}
+
 #include "support/census.h"
 #include "support/running.h"
 #include "support/sandbox.h"
@@ -90,6 +96,29 @@ TEST(Run, NamesItsThreadsAndPinsThem)
     cpu_set_t after;
     ASSERT_EQ(0, sched_getaffinity(0, sizeof(after), &after));
     EXPECT_TRUE(CPU_EQUAL(&allowed, &after)) << "the caller's own thread was pinned";
+}
+
+/* How many pages this thread is the first to touch while it runs that many cores. */
+long pages_touched_for(unsigned core_count)
+{
+    rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    EXPECT_EQ(0, run([] { return 0; }, cores(core_count)));
+    getrusage(RUSAGE_THREAD, &after);
+    return after.ru_minflt - before.ru_minflt;
+}
+
+/* So that it lies where the core is: on that CPU's NUMA node. */
+TEST(Run, LeavesItToEachCoreToTouchItsMemoryFirst)
+{
+    COIL_SKIP_IF_SIMULATED("all cores are one thread's");
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer's shadow is memory as well";
+    constexpr unsigned kMore = 16;
+    static_assert(sizeof(coil__core) > 2 * 4096, "it would be seen if this thread touched it");
+    pages_touched_for(1); /* what is touched once */
+    long for_one = pages_touched_for(1), for_more = pages_touched_for(1 + kMore);
+    EXPECT_LT(for_more - for_one, kMore * 2) << "one page of each thread's stack, and no other";
 }
 
 /* fn may leave nothing behind of its own; what calls of it do on other cores may go on. */
