@@ -283,10 +283,9 @@ void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *
     int err = ring->driver->submit(ring, 1);
     if (__builtin_expect(err < 0, 0))
         lost(ring, err);
-    ring->until_piece++; /* there is nothing of which it could be one */
+    coil__sched->loop_due = false; /* unless a completion leads to another entry */
+    ring->until_piece++;           /* there is nothing of which it could be one */
     coil__ring_reap(ring);
-    if (transfer->state == COIL__FUTURE_DONE)
-        coil__sched->loop_due = false;
-    else
+    if (transfer->state != COIL__FUTURE_DONE)
         ring->until_alone = ALONE_REST;
 }
