@@ -57,7 +57,13 @@ void run_race(Operation &operation, const CancelRow &row, int round_count);
  * the time to end. */
 bool leaves_open(const Operation &operation, int descriptors);
 
-struct CancelledOperation : testing::TestWithParam<CancelRow> {};
+struct CancelledOperation : testing::TestWithParam<CancelRow> {
+    void SetUp() override
+    {
+        if (GetParam().not_simulated != nullptr)
+            COIL_SKIP_IF_SIMULATED(GetParam().not_simulated);
+    }
+};
 
 void PrintTo(const CancelRow &row, std::ostream *out);
 std::string name_of_row(const testing::TestParamInfo<CancelRow> &info);

@@ -301,8 +301,6 @@ std::string name_of_row(const testing::TestParamInfo<CancelRow> &info)
 
 TEST_P(CancelledOperation, DoesWhatItsRowSaysInEveryCell)
 {
-    if (GetParam().not_simulated != nullptr)
-        COIL_SKIP_IF_SIMULATED(GetParam().not_simulated);
     EXPECT_EQ(0, run(
                      [] {
                          std::unique_ptr<Operation> operation = GetParam().make();
@@ -314,8 +312,6 @@ TEST_P(CancelledOperation, DoesWhatItsRowSaysInEveryCell)
 
 TEST_P(CancelledOperation, MayBeDroppedThatWasRefused)
 {
-    if (GetParam().not_simulated != nullptr)
-        COIL_SKIP_IF_SIMULATED(GetParam().not_simulated);
     auto body = [] {
         std::unique_ptr<Operation> operation = GetParam().make();
         if (operation->has_future && GetParam().before == REFUSED)
@@ -327,8 +323,6 @@ TEST_P(CancelledOperation, MayBeDroppedThatWasRefused)
 
 TEST_P(CancelledOperation, RacesItsCompletionAndLosesNothing)
 {
-    if (GetParam().not_simulated != nullptr)
-        COIL_SKIP_IF_SIMULATED(GetParam().not_simulated);
     constexpr int kRounds = 10000;
     EXPECT_EQ(0, run(
                      [] {
