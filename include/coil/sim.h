@@ -58,9 +58,9 @@
  *
  * Files are in memory, and begin empty. One of the machine's that a program opens is copied in;
  * none is ever changed. Faults: mild, short transfers; harsh, -EIO, -ENOSPC and -EDQUOT, of a write
- * also behind a part that was written, and of a close, which closes nevertheless; and an fsync that
- * fails, after which what was written, or a name in that directory, is not durable, however often
- * it is repeated.
+ * also behind a part that was written, and of a close, as well as -EINTR, which closes
+ * nevertheless; and an fsync that fails, after which what was written, or a name in that directory,
+ * is not durable, however often it is repeated.
  *
  * A future that outlives the function whose variable it was stops the program when its operation
  * ends, whether that memory is nobody's then or looks like another's. So does one whose memory was

@@ -137,6 +137,7 @@ static const struct coil__sim_error of_close[] = {
     {FILE_HERE, -EIO, 500, COIL__SIM_ALL_DONE},
     {FILE_HERE, -ENOSPC, 300, COIL__SIM_ALL_DONE},
     {FILE_HERE, -EDQUOT, 300, COIL__SIM_ALL_DONE},
+    {FILE_HERE, -EINTR, 300, COIL__SIM_ALL_DONE},
     {0, 0, 0, 0},
 };
 

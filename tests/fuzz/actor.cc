@@ -73,7 +73,7 @@ ssize_t note(ssize_t result)
 {
     if (result == kNothing || result == kDropped)
         return result;
-    static const int never[] = {EFAULT, EBADF, ENOSYS, EDEADLK, EINTR, EINPROGRESS, EOPNOTSUPP};
+    static const int never[] = {EFAULT, EBADF, ENOSYS, EDEADLK, EINPROGRESS, EOPNOTSUPP};
     for (int error : never)
         expect(result != -error, "nothing of that kind is to be told", result);
     expect(result > -4096, "a result is a count or an error", result);
@@ -104,6 +104,13 @@ Handle *Actor::some_handle(bool (*suits)(const Handle &))
     return count > 0 ? found[input().below(count)] : nullptr;
 }
 
+ssize_t Actor::note_of(const Verb &verb, ssize_t result)
+{
+    expect(result != -EINTR || verb.may_be_interrupted, "nobody interrupts that", result);
+    was_interrupted |= result == -EINTR;
+    return note(result);
+}
+
 /* One of ours, or the one that we live in; NULL: there is none. */
 coil_scope *Actor::some_scope()
 {
@@ -130,7 +137,7 @@ ssize_t Actor::perform(const Verb &verb)
     Slot slot;
     if (verb.call == nullptr || !verb.prepare(*this, slot))
         return kNothing;
-    ssize_t result = note(verb.call(slot));
+    ssize_t result = note_of(verb, verb.call(slot));
     verb.ended(*this, slot, result);
     return result;
 }
@@ -149,7 +156,7 @@ void Actor::collect(Slot &slot, ssize_t result)
 {
     const Verb *verb = slot.verb;
     slot.verb = nullptr;
-    verb->ended(*this, slot, note(result));
+    verb->ended(*this, slot, note_of(*verb, result));
 }
 
 /* It may have had what nobody will see any more, and a reply may have been stopped. */
@@ -204,7 +211,9 @@ int live(void *birth)
     world->living++;
     unsigned patience = 4; /* with a cancellation: what it refuses is to be seen as well */
     while (!input.ended() && patience > 0) { /* ends: each step takes a byte */
+        actor.was_interrupted = false;
         ssize_t result = note(steps.take(actor));
+        expect(result != -EINTR || actor.was_interrupted, "nobody interrupts that", result);
         patience -= result == -ECANCELED ? 1 : 0;
     }
     actor.give_back();

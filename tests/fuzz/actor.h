@@ -32,6 +32,7 @@ struct Verb {
     void (*start)(Slot &);
     ssize_t (*call)(Slot &); /* NULL: there is none */
     void (*ended)(Actor &, Slot &, ssize_t result);
+    bool may_be_interrupted = false; /* by a file system, or who stops the process */
 };
 
 struct Action {
@@ -82,8 +83,9 @@ struct Actor {
     void *lent[2] = {};
     Generator *generator = nullptr;
     coil_signals signals = COIL_ZERO;
-    bool catches = false; /* signals */
-    bool serves = false;  /* takes the listener's connections on this core */
+    bool catches = false;         /* signals */
+    bool serves = false;          /* takes the listener's connections on this core */
+    bool was_interrupted = false; /* in the step that it does, a verb that may be */
 
     Input &input() { return world->input; }
     Slot *some_slot(bool under_way);
@@ -94,6 +96,7 @@ struct Actor {
     ssize_t begin(const Verb &verb);
     ssize_t perform(const Verb &verb);
     void collect(Slot &slot, ssize_t result);
+    ssize_t note_of(const Verb &verb, ssize_t result);
     void end_receiver();
     void give_back();
 };

@@ -266,7 +266,7 @@ void add_socket_verbs(std::vector<Verb> &verbs)
           [](Slot &s) { coil_shutdown_start(&s.future, s.handle->fd, int(s.number)); },
           [](Slot &s) -> ssize_t { return coil_shutdown(s.handle->fd, int(s.number)); }, ignore},
          {"close", prepare_close, [](Slot &s) { coil_close_start(&s.future, s.handle->fd); },
-          [](Slot &s) -> ssize_t { return coil_close(s.handle->fd); }, ignore}});
+          [](Slot &s) -> ssize_t { return coil_close(s.handle->fd); }, ignore, true}});
 }
 
 void add_socket_actions(std::vector<Action> &actions)

@@ -66,7 +66,7 @@ void check_locks(Place &place)
 /* On a bad day a close tells what of the file is lost, and is done all the same. */
 bool is_end_of_descriptor(int err)
 {
-    return err == 0 || err == -EIO || err == -ENOSPC || err == -EDQUOT;
+    return err == 0 || err == -EIO || err == -ENOSPC || err == -EDQUOT || err == -EINTR;
 }
 
 void close_place(Place &place)
