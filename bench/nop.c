@@ -189,7 +189,7 @@ struct way {
 
 static const struct way ways[] = {
     {"%u in flight", {run_one_coroutine, run_bare}, "one"},
-    {"%u coroutines", {run_many_coroutines, run_bare}, "many"},
+    {"%u coroutine%s", {run_many_coroutines, run_bare}, "many"},
 };
 
 struct point {
@@ -299,10 +299,8 @@ int main(int argc, char **argv)
                  "What does it cost to await a NOP, which goes to the kernel and back?");
     for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
         for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
-            if (way == 1 && depths[i] == 1)
-                continue; /* one of one coroutine was the first case */
             char name[NAME_SIZE];
-            snprintf(name, sizeof(name), ways[way].name, depths[i]);
+            snprintf(name, sizeof(name), ways[way].name, depths[i], depths[i] == 1 ? "" : "s");
             const struct point point = {.in_flight = depths[i], .way = &ways[way]};
             struct bench_case bench_case = {
                 .name = name,

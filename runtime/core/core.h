@@ -162,6 +162,11 @@ static inline bool coil__core_may_look_out(const struct coil__core *core)
            !coil__sched_has_ready(&core->sched) && coil__ring_unsubmitted(&core->ring) == 0;
 }
 
+static inline bool coil__core_hears_ring(const struct coil__core *core)
+{
+    return coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring);
+}
+
 /* Resumes as which it counts when a coroutine does what the loop would do: it may take as long. */
 enum { COIL__SUBMIT_COST = 8 };
 
@@ -170,12 +175,8 @@ enum { COIL__SUBMIT_COST = 8 };
 static inline bool coil__core_may_submit(const struct coil__core *core)
 {
     return core->sched.budget >= COIL__SUBMIT_COST && !coil__sched_has_ready(&core->sched) &&
-           coil__ring_unsubmitted(&core->ring) == 1;
-}
-
-static inline bool coil__core_hears_ring(const struct coil__core *core)
-{
-    return coil__ring_wants_enter(&core->ring) || coil__ring_has_completions(&core->ring);
+           coil__ring_unsubmitted(&core->ring) == 1 && core->outbox.to == NULL &&
+           !coil__core_hears_ring(core);
 }
 
 /* Lets what was posted go before the end of the turn, by a coroutine that is about to wait or end;

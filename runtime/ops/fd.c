@@ -43,7 +43,7 @@ ssize_t coil_write(int fd, const void *buf, size_t len)
 {
     struct coil_future future;
     coil_write_start(&future, fd, buf, len);
-    return coil__await(&future);
+    return coil__op_await_prompt(&future, len);
 }
 
 void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
@@ -202,5 +202,5 @@ int coil_nop(void)
 {
     struct coil_future future;
     coil_nop_start(&future);
-    return (int)coil__await(&future);
+    return (int)coil__op_await_prompt(&future, 0);
 }

@@ -7,8 +7,6 @@
 #include <coil/file.h>
 #include <fcntl.h>
 
-enum { SHORT = 16 * 1024 };
-
 static const struct coil_future_kind open_kind = {.name = "open",
                                                   .cancel = coil__op_cancel,
                                                   .event = coil__op_made_event,
@@ -67,25 +65,6 @@ start_pwrite(struct coil_future *future, int fd, const void *buf, size_t len, of
     coil__op_fire_transfer(sqe, future, &pwrite_memory_kind, IORING_OP_WRITE_FIXED);
 }
 
-/*
- * Waits for a transfer that was just begun. What the page cache has is done as it is submitted: if
- * that is all that the loop would do, it is done here, which spares two switches. Only short ones,
- * so that timers, which have to wait, are not late.
- */
-static inline __attribute__((always_inline)) ssize_t await_transfer(struct coil_future *future,
-                                                                    size_t len)
-{
-    struct coil__core *core = coil__core_here;
-    struct coil__ring *ring = &core->ring;
-    if (ring->until_alone > 0) {
-        ring->until_alone--;
-    } else if (len <= SHORT && coil__core_may_submit(core)) {
-        core->sched.budget -= COIL__SUBMIT_COST;
-        coil__ring_submit_alone(ring, future);
-    }
-    return coil__await(future);
-}
-
 void coil_pread_start(struct coil_future *future, int fd, void *buf, size_t len, off_t offset)
 {
     start_pread(future, fd, buf, len, offset);
@@ -95,7 +74,7 @@ ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset)
 {
     struct coil_future future;
     start_pread(&future, fd, buf, len, offset);
-    return await_transfer(&future, len);
+    return coil__op_await_prompt(&future, len);
 }
 
 void coil_pwrite_start(struct coil_future *future, int fd, const void *buf, size_t len,
@@ -108,7 +87,7 @@ ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
     struct coil_future future;
     start_pwrite(&future, fd, buf, len, offset);
-    return await_transfer(&future, len);
+    return coil__op_await_prompt(&future, len);
 }
 
 void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,

@@ -172,7 +172,7 @@ ssize_t coil_send(int fd, const void *buf, size_t len, int flags)
 {
     struct coil_future future;
     coil_send_start(&future, fd, buf, len, flags);
-    return coil__await(&future);
+    return coil__op_await_prompt(&future, len);
 }
 
 void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *message, int flags)
@@ -229,7 +229,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
     do { /* ends: each round moves bytes or returns; nearly always there is one */
         struct coil_future future;
         coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
-        ssize_t n = coil__await(&future);
+        ssize_t n = coil__op_await_prompt(&future, len - done);
         if (n < 0)
             return coil__op_outcome(done, n);
         done += (size_t)n;

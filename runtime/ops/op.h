@@ -31,6 +31,29 @@ static inline uint32_t coil__op_closes(int fd)
     return core != NULL ? *coil__closes_at(&core->closes, fd) : 0;
 }
 
+/* So many bytes take no longer than a switch or two of other coroutines would. */
+enum { COIL__SHORT = 16 * 1024 };
+
+/*
+ * Waits for what was just begun, of a kind that is as a rule done as it is submitted: what the page
+ * cache has, what a socket or a pipe has room for. If to submit it is all that the loop would do,
+ * it is done here, which spares two switches. `len` bytes, of which there may not be many, so that
+ * timers, which have to wait, are not late.
+ */
+static inline __attribute__((always_inline)) int64_t
+coil__op_await_prompt(struct coil_future *future, size_t len)
+{
+    struct coil__core *core = coil__core_here;
+    struct coil__ring *ring = &core->ring;
+    if (ring->until_alone > 0) {
+        ring->until_alone--;
+    } else if (len <= COIL__SHORT && coil__core_may_submit(core)) {
+        core->sched.budget -= COIL__SUBMIT_COST;
+        coil__ring_submit_alone(ring, future);
+    }
+    return coil__await(future);
+}
+
 /* An entry for `future` that takes connections; NULL when it is done with -ECANCELED. */
 static inline __attribute__((always_inline)) struct io_uring_sqe *
 coil__op_begin_accept(struct coil_future *future, const struct coil_future_kind *kind)

@@ -15,7 +15,7 @@ static const int64_t ask_again_max = 128 * COIL_MSEC;
 /* Entries of a piece, and the transfers after which it is tried again when it did not help. */
 enum { PIECE = 4, PIECE_REST = 1024 };
 
-/* Transfers that are left to the loop after one that was not done as it was submitted. */
+/* Operations that are left to the loop after one that was not done as it was submitted. */
 enum { ALONE_REST = 16 };
 
 __thread struct coil__ring *coil__ring_here;
@@ -274,7 +274,7 @@ void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline
     coil__ring_reap(ring);
 }
 
-void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *transfer)
+void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *future)
 {
     if (__builtin_expect(ring->driver->submit == NULL, 0)) {
         ring->until_alone = PIECE_REST;
@@ -284,8 +284,7 @@ void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *
     if (__builtin_expect(err < 0, 0))
         lost(ring, err);
     coil__sched->loop_due = false; /* unless a completion leads to another entry */
-    ring->until_piece++;           /* there is nothing of which it could be one */
     coil__ring_reap(ring);
-    if (transfer->state != COIL__FUTURE_DONE)
+    if (future->state != COIL__FUTURE_DONE)
         ring->until_alone = ALONE_REST;
 }

@@ -177,7 +177,7 @@ struct coil__ring {
     bool reaping;         /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight;   /* futures whose final completion is to come */
     unsigned until_piece; /* transfers, until it is time to see about a piece of the SQ */
-    unsigned until_alone; /* likewise, until one that is alone in its turn is submitted at once */
+    unsigned until_alone; /* operations, until one that is alone in its turn is submitted at once */
 
     /* Operations in flight that were asked to stop. The kernel finds none that it is just moving
      * between its queues, so when a cancel has missed, all that are still there are asked again. */
@@ -223,10 +223,10 @@ void coil__ring_flush(struct coil__ring *ring);
 /* Submits what is queued if it is enough for a piece, and finds out whether that helped. */
 void coil__ring_submit_piece(struct coil__ring *ring);
 
-/* Submits the one entry that is queued, of a transfer that somebody is about to wait for, and takes
+/* Submits the one entry that is queued, of a future that somebody is about to wait for, and takes
  * its completion if it is done by that. If not, those that follow are left to the loop for a while.
  */
-void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *transfer);
+void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *future);
 
 /* Submits everything, waits for `wait` completions until `deadline` at most, and hands all that
  * are there to their futures. */

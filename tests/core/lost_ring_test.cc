@@ -36,7 +36,7 @@ struct LostRingDeathTest : testing::Test {
 
 constexpr const char *kLost =
     "\ncoil: runtime/ring/ring.c:[0-9]+: the ring is lost, and what is in "
-    "flight can't be waited for\n";
+    "flight can't be waited for(; in coroutine .*)?\n";
 
 TEST_F(LostRingDeathTest, StopsAndNamesTheFilterThatForbidsToEnter)
 {

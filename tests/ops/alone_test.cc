@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A transfer that is alone in its turn, and done as it is submitted: nobody is switched to. */
+/* An operation that is alone in its turn, and done as it is submitted: nobody is switched to. */
 #include <liburing.h>
 
 extern "C" {
@@ -10,6 +10,7 @@ extern "C" {
 #include "support/process.h"
 #include "support/running.h"
 
+#include <atomic>
 #include <vector>
 
 using namespace coil_test;
@@ -19,6 +20,14 @@ namespace {
 /* One resume of the budget is spent on who reads. */
 constexpr unsigned kInARow = (COIL__TURN_BUDGET - 1) / COIL__SUBMIT_COST;
 constexpr unsigned kRest = 16; /* as in ring/ring.c */
+
+/* How often the loop ran while `body` did. */
+template <typename Body> uint32_t loops_while(const Body &body)
+{
+    uint32_t before = coil__sched->bursts;
+    body();
+    return coil__sched->bursts - before;
+}
 
 /* A file of 128 KiB in the page cache. */
 struct Cached {
@@ -34,10 +43,10 @@ struct Cached {
     /* How often the loop ran while that many reads of `len` bytes were done. */
     uint32_t loops_of(unsigned reads, size_t len)
     {
-        uint32_t before = coil__sched->bursts;
-        for (unsigned i = 0; i < reads; i++)
-            EXPECT_EQ(ssize_t(len), coil_pread(file, bytes.data(), len, 0));
-        return coil__sched->bursts - before;
+        return loops_while([&] {
+            for (unsigned i = 0; i < reads; i++)
+                EXPECT_EQ(ssize_t(len), coil_pread(file, bytes.data(), len, 0));
+        });
     }
 };
 
@@ -46,11 +55,30 @@ TEST(Alone, IsDoneInPlaceOfTheLoopButNotForEver)
     EXPECT_EQ(0, run(
                      [] {
                          Cached cached;
-                         EXPECT_EQ(0, coil_nop());
+                         EXPECT_EQ(0, coil_sleep(1));
                          EXPECT_EQ(0u, cached.loops_of(kInARow, 4096));
                          EXPECT_FALSE(coil__sched->loop_due); /* so that others need none either */
                          EXPECT_EQ(1u, cached.loops_of(1, 4096));
                          EXPECT_EQ(10u, cached.loops_of(10 * (kInARow + 1), 1));
+                         return 0;
+                     },
+                     on_kernel()));
+}
+
+TEST(Alone, MayBeWhatASocketOrAPipeHasRoomForOrANop)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Pair sockets = make_socketpair(), pipe = make_pipe();
+                         EXPECT_EQ(0, coil_sleep(1)); /* a budget for all of them */
+                         EXPECT_EQ(0u, loops_while([&] {
+                                       EXPECT_EQ(0, coil_nop());
+                                       EXPECT_EQ(1, coil_send(sockets.left, "x", 1, 0));
+                                       EXPECT_EQ(2, coil_send_all(sockets.left, "xy", 2, 0));
+                                       EXPECT_EQ(3, coil_write(pipe.right, "xyz", 3));
+                                   }));
+                         EXPECT_EQ(3u, bytes_waiting(sockets.right));
+                         EXPECT_EQ(3u, bytes_waiting(pipe.left));
                          return 0;
                      },
                      on_kernel()));
@@ -86,6 +114,48 @@ TEST(Alone, IsLeftToTheLoopWhereSomebodyIsReady)
                      on_kernel()));
 }
 
+/* A completion that the kernel has is not kept waiting. */
+TEST(Alone, IsLeftToTheLoopWhereTheKernelHasNews)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         Pair pipe = make_pipe();
+                         COIL_FUTURE(read);
+                         char byte = 0;
+                         coil_read_start(&read, pipe.left, &byte, 1);
+                         EXPECT_EQ(0, coil_sleep(1)); /* it waits in the kernel */
+                         EXPECT_EQ(0u, loops_while([] { EXPECT_EQ(0, coil_nop()); }));
+                         EXPECT_EQ(1, write(pipe.right, "x", 1));
+                         EXPECT_EQ(1u, loops_while([] { EXPECT_EQ(0, coil_nop()); }));
+                         EXPECT_TRUE(coil_future_done(&read));
+                         return coil_await(&read) == 1 && byte == 'x' ? 0 : -EIO;
+                     },
+                     on_kernel()));
+}
+
+/* Messages of this turn go at its end. */
+TEST(Alone, IsLeftToTheLoopWhereMessagesWaitToGo)
+{
+    EXPECT_EQ(0, run(
+                     [] {
+                         std::atomic<bool> came{false};
+                         struct Letter {
+                             coil_message message;
+                             std::atomic<bool> *came;
+                         } letter = {{nullptr,
+                                      [](coil_message *message) {
+                                          *reinterpret_cast<Letter *>(message)->came = true;
+                                      }},
+                                     &came};
+                         EXPECT_EQ(0, coil_sleep(1));
+                         EXPECT_EQ(0, coil_post_core(1, &letter.message));
+                         EXPECT_EQ(1u, loops_while([] { EXPECT_EQ(0, coil_nop()); }));
+                         wait_until([&] { return came.load(); });
+                         return 0;
+                     },
+                     on_kernel(cores(2))));
+}
+
 /* What was begun before and has not been submitted goes with it, in its turn. */
 TEST(Alone, IsNoneThatComesBehindOthers)
 {
@@ -113,7 +183,7 @@ TEST(Alone, ThatIsNotDoneAtOnceIsWaitedForAndSoAreSomeAfterIt)
                          COIL_SCOPE(scope, COIL_FOREVER);
                          children.start(scope, [&] {
                              EXPECT_EQ(0, coil_sleep(1)); /* until the loop has its turn */
-                             return coil_write(pipe.right, "x", 1) == 1 ? 0 : -EIO;
+                             return write(pipe.right, "x", 1) == 1 ? 0 : -EIO;
                          });
                          give_way();
                          EXPECT_EQ(1, coil_pread(pipe.left, &byte, 1, 0));
