@@ -289,6 +289,8 @@ struct CloseBetween : testing::TestWithParam<Rounds> {};
 /* The first round is over, and the next not begun, when the number becomes another file's. */
 TEST_P(CloseBetween, RoundsLeavesAloneWhoGetsTheNumber)
 {
+    if (is_simulated())
+        GTEST_SKIP() << "there, what two pipes have comes in any order";
     auto body = [] {
         constexpr size_t kPart = 4096;
         static char bytes[2 * kPart];
