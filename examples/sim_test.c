@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_test [--broken] [--seed N | --seeds N]: a service tested in the simulator (coil/sim.h).
+ * A service tested in the simulator (coil/sim.h).
  *
  * The service is a store that appends each put to a log, syncs it, and then acknowledges. In each
  * seed's world a client puts what it likes, connections break, writes and syncs fail, and at some
@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,28 +235,71 @@ static bool pass(uint64_t first, uint64_t count, const char *name)
     return true;
 }
 
-static int usage(void)
+/* ---- options ---- */
+
+static void help(const char *program)
 {
-    fprintf(stderr, "usage: sim_test [--broken] [--seed N | --seeds N]\n");
-    return 2;
+    printf(
+        "usage: %s [--broken] [--seed N | --seeds N]\n\n"
+        "Lets a store with a log acknowledge puts in simulated worlds where things fail, cuts\n"
+        "the power, and looks whether all that was acknowledged is still there.\n\n"
+        "  --seeds N  worlds 0 to N-1 (100)\n"
+        "  --seed N   only that world, to see it again\n"
+        "  --broken   with a store that forgets to sync\n"
+        "  --help     this text\n\n"
+        "Status 0: all is there; 1: a world lost something, which stderr names; 2: wrong usage.\n",
+        program);
+    exit(0);
+}
+
+static uint64_t number(const char *program, const char *option, const char *text, uint64_t min)
+{
+    char *end;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value < min) {
+        fprintf(stderr, "%s: --%s: \"%s\" is not a number from %d; try --help\n", program, option,
+                text, (int)min);
+        exit(2);
+    }
+    return value;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 0;
-    uint64_t count = 100;
-    for (int i = 1; i < argc; i++) {
-        bool has_number = i + 1 < argc && argv[i + 1][0] >= '0' && argv[i + 1][0] <= '9';
-        if (strcmp(argv[i], "--broken") == 0) {
+    static const struct option known[] = {
+        {"broken", no_argument, NULL, 'b'},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = argv[0];
+    uint64_t first = 0, count = 100;
+    argv[0] = program_invocation_short_name; /* for getopt_long()'s messages as well */
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (option) {
+        case 'b':
             broken = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && has_number) {
-            first = strtoull(argv[++i], NULL, 10);
+            break;
+        case 's':
+            first = number(argv[0], "seed", optarg, 0);
             count = 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && has_number) {
-            count = strtoull(argv[++i], NULL, 10);
-        } else {
-            return usage();
+            break;
+        case 'n':
+            first = 0;
+            count = number(argv[0], "seeds", optarg, 1);
+            break;
+        case 'h':
+            help(argv[0]);
+            break;
+        default: /* getopt_long() has said what is wrong */
+            return 2;
         }
     }
-    return pass(first, count, argv[0]) ? 0 : 1;
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument \"%s\"; try --help\n", argv[0], argv[optind]);
+        return 2;
+    }
+    return pass(first, count, path) ? 0 : 1;
 }

@@ -27,7 +27,7 @@ void expect_refused(const Case &wrong)
 TEST(Options, OfEveryExampleAreExplainedByHelp)
 {
     for (const char *program : {"echo_server", "copy_file", "count_lines", "generators",
-                                "scheduler", "tasks", "event_loop"}) {
+                                "scheduler", "tasks", "event_loop", "sim_test"}) {
         Outcome outcome = run_shell(example_command(program, "--help"));
         EXPECT_EQ(0, outcome.status);
         EXPECT_EQ(0u, outcome.output.find("usage: " + std::string(program))) << outcome.output;
@@ -88,4 +88,19 @@ TEST(Options, OfTheLessonsAreRefusedInOneLineWhenWrong)
         expect_refused({program, "-x", "invalid option"});
         expect_refused({program, "more", "unexpected argument \"more\""});
     }
+}
+
+TEST(Options, OfSimTestAreRefusedInOneLineWhenWrong)
+{
+    for (const Case &wrong : {
+             Case{"sim_test", "--cheap", "unrecognized option '--cheap'"},
+             Case{"sim_test", "--seed", "requires an argument"},
+             Case{"sim_test", "--seed -1", "--seed: \"-1\""},
+             Case{"sim_test", "--seed 18446744073709551616", "--seed: \"18446744073709551616\""},
+             Case{"sim_test", "--seeds x", "--seeds: \"x\""},
+             Case{"sim_test", "--seeds 7x", "--seeds: \"7x\""},
+             Case{"sim_test", "--seeds 0", "--seeds: \"0\" is not a number from 1"},
+             Case{"sim_test", "7", "unexpected argument \"7\""},
+         })
+        expect_refused(wrong);
 }

@@ -35,12 +35,6 @@ TEST(SimTest, FindsAForgottenSyncAndHowToSeeItAgain)
     EXPECT_EQ(outcome.output.substr(0, end), again.output.substr(0, end));
 }
 
-TEST(SimTest, RefusesWhatItDoesNotKnow)
-{
-    for (const char *wrong : {"--seed", "--seeds x", "--cheap", "7"})
-        EXPECT_EQ(2, sim_test(wrong).status) << wrong;
-}
-
 /* Also a program that knows nothing of the simulator, twice the same. */
 TEST(SimExamples, RunInASimulatedWorldAndRepeatTheirSeed)
 {
