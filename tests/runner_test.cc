@@ -139,6 +139,17 @@ TEST(FuzzScript, RefusesAWrongOptionInOneLine)
     EXPECT_EQ(0, run_in_project("tests/fuzz/run --help").status);
 }
 
+TEST(BenchScript, RefusesAWrongOptionInOneLine)
+{
+    for (const char *arguments :
+         {"--bogus", "--json", "--json=/nowhere/results", "nosuchbench", "switch --quickly"}) {
+        Outcome outcome = run_in_project(std::string("bench/run ") + arguments);
+        EXPECT_EQ(2, outcome.status) << arguments;
+        EXPECT_EQ(outcome.output.size() - 1, outcome.output.find('\n')) << outcome.output;
+    }
+    EXPECT_EQ(0, run_in_project("bench/run --help").status);
+}
+
 TEST(Setup, IsContentWhereTheTestsRun)
 {
     Outcome outcome = run_in_project("bash -c '. .ci/setup.sh; setup_need --no-install tests'");

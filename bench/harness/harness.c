@@ -149,15 +149,26 @@ static void add_ratio(struct rounds *rounds, unsigned coil, unsigned other, unsi
     results_add_ratio(&rounds->harness->results, &ratio);
 }
 
+/* Says why a subject is out. It is no fault that others can't do their work; that coil can't is. */
+static void note_absence(struct rounds *rounds, unsigned subject, bool is_coil)
+{
+    const struct subject *about = &rounds->bench_case->subjects[subject];
+    bool has_failed = about->skipped == NULL;
+    harness_note(rounds->harness, rounds->bench_case->name, about->name, "%s: %s",
+                 has_failed ? "failed" : "skipped", rounds->reason[subject]);
+    if (has_failed && is_coil)
+        rounds->harness->coil_failed = true;
+}
+
 static void add_results(struct rounds *rounds)
 {
     const struct bench_case *bench_case = rounds->bench_case;
     int coil = -1;
     for (unsigned i = 0; i < bench_case->subject_count; i++) {
+        bool is_coil = strcmp(bench_case->subjects[i].name, "coil") == 0;
         if (rounds->out[i])
-            harness_note(rounds->harness, bench_case->name, bench_case->subjects[i].name,
-                         "skipped: %s", rounds->reason[i]);
-        else if (strcmp(bench_case->subjects[i].name, "coil") == 0)
+            note_absence(rounds, i, is_coil);
+        else if (is_coil)
             coil = (int)i;
     }
     for (unsigned metric = 0; metric < bench_case->metric_count; metric++) {

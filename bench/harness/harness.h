@@ -63,6 +63,7 @@ struct harness {
     unsigned rounds;
     const char *json_path, *notes_path, *only_case;
     bool no_table;
+    bool coil_failed; /* in a case that it should have been measured in */
     struct placement placement;
     int64_t placement_budget_ns; /* time left for windows that had to be thrown away */
     struct results results;
@@ -85,7 +86,7 @@ void harness_case(struct harness *harness, const struct bench_case *bench_case);
 void harness_note(struct harness *harness, const char *case_name, const char *subject,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Writes the JSON, prints the table, and returns the process's status. */
+/* Writes the JSON, prints the table, and returns the process's status: 1 also if coil failed. */
 int harness_close(struct harness *harness);
 
 /* Shows what is going on, on a terminal. */

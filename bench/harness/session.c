@@ -163,10 +163,13 @@ int harness_close(struct harness *harness)
 {
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
+    bool is_empty = harness->results.figure_count == 0 && harness->results.note_count == 0;
+    if (is_empty && harness->only_case != NULL)
+        warnx("no case has \"%s\" in its name", harness->only_case);
     int status = write_file(&harness->results, harness->json_path, results_write) |
                  write_file(&harness->results, harness->notes_path, results_write_notes);
     if (!harness->no_table)
         results_print_table(&harness->results, stdout);
     results_free(&harness->results);
-    return status;
+    return status | is_empty | harness->coil_failed;
 }

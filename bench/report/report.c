@@ -3,17 +3,27 @@
 #include "harness/results.h"
 
 #include <err.h>
-#include <string.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+static void parse_options(int argc, char **argv)
+{
+    static const struct option known[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    int option = getopt_long(argc, argv, "", known, NULL);
+    if (option == 'h') {
+        puts("usage: report FILE...\n"
+             "Prints what benchmarks wrote with --json and --notes as one table.");
+        exit(0);
+    }
+    if (option != -1) /* getopt_long() has said what is wrong */
+        exit(2);
+}
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        puts("usage: report FILE...\n"
-             "Prints what benchmarks wrote with --json and --notes as one table.");
-        return 0;
-    }
+    parse_options(argc, argv);
     struct results results = {0};
-    for (int i = 1; i < argc; i++) {
+    for (int i = optind; i < argc; i++) {
         FILE *file = fopen(argv[i], "re");
         if (file == NULL) {
             warn("%s", argv[i]);
