@@ -2,6 +2,7 @@
 /*
  * Operations on files. A regular file's operation that the kernel has begun can't be cancelled:
  * a cancelled or timed-out call then returns when the device has answered, with its result.
+ * Paths, buffers and iovec arrays must live until the operation is awaited.
  */
 #ifndef COIL_FILE_H
 #define COIL_FILE_H
@@ -18,8 +19,11 @@ struct statx;
 COIL_SUSPENDS int coil_open(const char *path, int flags, mode_t mode);
 void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode);
 
-/* Reads or writes at `offset`. IORING_OP_READ, WRITE, READV, WRITEV; and READ_FIXED, WRITE_FIXED
- * for a `buf` in memory that the kernel knows (coil/memory.h). */
+/*
+ * Reads or writes at `offset`; -EINVAL below zero. Pipes and sockets may take no notice of it,
+ * where pread(2) is refused with -ESPIPE. IORING_OP_READ, WRITE, READV, WRITEV; and READ_FIXED,
+ * WRITE_FIXED for a `buf` in memory that the kernel knows (coil/memory.h).
+ */
 COIL_SUSPENDS ssize_t coil_pread(int fd, void *buf, size_t len, off_t offset);
 COIL_SUSPENDS ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset);
 COIL_SUSPENDS ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset);
@@ -72,7 +76,7 @@ COIL_SUSPENDS int coil_fdatasync(int fd);
 void coil_fsync_start(struct coil_future *future, int fd);
 void coil_fdatasync_start(struct coil_future *future, int fd);
 
-/* As statx(2). `path` and `out` must live until the operation is awaited. */
+/* As statx(2). `out` must live until the operation is awaited. */
 COIL_SUSPENDS int coil_statx(int dirfd, const char *path, int flags, unsigned mask,
                              struct statx *out);
 void coil_statx_start(struct coil_future *future, int dirfd, const char *path, int flags,

@@ -43,13 +43,20 @@ int coil_open(const char *path, int flags, mode_t mode)
     return (int)coil__await(&future);
 }
 
+/* To the ring, -1 is the file's own position. Whoever asks for an offset does not mean that, and is
+ * refused as with any other that is below zero. */
+static inline uint64_t offset_of(off_t offset)
+{
+    return (uint64_t)(offset == -1 ? INT64_MIN : offset);
+}
+
 static inline __attribute__((always_inline)) void start_pread(struct coil_future *future, int fd,
                                                               void *buf, size_t len, off_t offset)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &pread_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_read(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    io_uring_prep_read(sqe, fd, buf, coil__op_length(len), offset_of(offset));
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire_transfer(sqe, future, &pread_memory_kind, IORING_OP_READ_FIXED);
 }
@@ -60,7 +67,7 @@ start_pwrite(struct coil_future *future, int fd, const void *buf, size_t len, of
     struct io_uring_sqe *sqe = coil__op_begin(future, &pwrite_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_write(sqe, fd, buf, coil__op_length(len), (uint64_t)offset);
+    io_uring_prep_write(sqe, fd, buf, coil__op_length(len), offset_of(offset));
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire_transfer(sqe, future, &pwrite_memory_kind, IORING_OP_WRITE_FIXED);
 }
@@ -96,7 +103,7 @@ void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *i
     struct io_uring_sqe *sqe = coil__op_begin(future, &preadv_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, offset_of(offset));
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
     coil__ring_pushed_transfer(coil__ring_here);
@@ -115,7 +122,7 @@ void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *
     struct io_uring_sqe *sqe = coil__op_begin(future, &pwritev_kind);
     if (sqe == NULL)
         return;
-    io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, (uint64_t)offset);
+    io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, offset_of(offset));
     coil__registered_use(coil__ring_here, sqe);
     coil__op_fire(sqe, future);
     coil__ring_pushed_transfer(coil__ring_here);

@@ -7,6 +7,7 @@
 #include <coil/fd.h>
 #include <coil/file.h>
 #include <csignal>
+#include <limits>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -68,6 +69,27 @@ TEST_F(File, OpenedAndDroppedLeavesNoDescriptor)
                       EXPECT_TRUE(turn_until([&] { return i < 5 || coil_future_done(&open); }));
                   }
                   EXPECT_EQ(before, open_descriptors());
+                  return 0;
+              }));
+}
+
+/* To the kernel's ring -1 is the file's own position; to pread(2) it is nonsense as any other. */
+TEST_F(File, HasNoOffsetsBelowZero)
+{
+    EXPECT_EQ(0, run([&] {
+                  Fd file = make("0123456789");
+                  char bytes[4] = {};
+                  iovec iov = {bytes, sizeof(bytes)};
+                  for (off_t offset : {off_t(-1), off_t(-2), std::numeric_limits<off_t>::min()}) {
+                      EXPECT_EQ(-EINVAL, coil_pread(file, bytes, 4, offset)) << offset;
+                      EXPECT_EQ(-EINVAL, coil_pwrite(file, bytes, 4, offset)) << offset;
+                      EXPECT_EQ(-EINVAL, coil_preadv(file, &iov, 1, offset)) << offset;
+                      EXPECT_EQ(-EINVAL, coil_pwritev(file, &iov, 1, offset)) << offset;
+                      EXPECT_EQ(-EINVAL, coil_pread_all(file, bytes, 4, offset)) << offset;
+                      EXPECT_EQ(-EINVAL, coil_pwrite_all(file, bytes, 4, offset)) << offset;
+                  }
+                  EXPECT_EQ(4, coil_read(file, bytes, 4)); /* nothing has moved */
+                  EXPECT_EQ("0123", std::string(bytes, 4));
                   return 0;
               }));
 }
