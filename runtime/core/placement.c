@@ -79,8 +79,11 @@ int coil__placement_decide(struct coil__placement *placement, const char *given,
                            unsigned hyperthreads)
 {
     int err = coil__topology_read(&placement->topology, "");
-    if (err < 0)
+    if (err < 0) {
+        coil__log("can't tell which CPUs this process may use: sched_getaffinity: %s",
+                  strerror(-err));
         return err;
+    }
     return coil__placement_decide_on(placement, given != NULL ? given : getenv("COIL_CPUS"),
                                      hyperthreads);
 }

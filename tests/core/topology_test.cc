@@ -278,6 +278,19 @@ TEST(PlacementOfARun, SaysWhichCoresTheSystemWouldNotPin)
     EXPECT_EQ(0, outcome.result) << outcome.log;
 }
 
+TEST(PlacementOfARun, SaysThatItMayNotAskWhereItMayRun)
+{
+    ChildOutcome outcome = run_in_child([] {
+        if (!deny_system_call(SYS_sched_getaffinity, EPERM))
+            return 1;
+        int result = run_silently(cores(2), [] { return 0; });
+        bool said = lines == "coil: can't tell which CPUs this process may use: "
+                             "sched_getaffinity: Operation not permitted\n";
+        return result == -EPERM && said ? 0 : 2;
+    });
+    EXPECT_EQ(0, outcome.result) << outcome.log;
+}
+
 std::string thread_name()
 {
     char name[16];
