@@ -30,7 +30,8 @@
  * May suspend the calling coroutine: others of this core run meanwhile. Returns
  * -ECANCELED once an enclosing scope is cancelled, hence must be checked. Must be
  * called from a coroutine; anywhere else it aborts. A function with neither this
- * mark nor the next one never suspends.
+ * mark nor the next one never suspends, but for those that run a generator's body:
+ * they do what it does (coil/gen.h).
  */
 #define COIL_SUSPENDS COIL_MUST_CHECK
 

@@ -187,7 +187,7 @@ COIL_SUSPENDS ssize_t coil_await_until(struct coil_future *future, coil_time dea
  * Waits until one of `count` started futures is done and returns its index; await
  * that one to collect its result. The others stay in flight. When several are done,
  * the lowest index. Returns -ECANCELED, with all of them still in flight, once an
- * enclosing scope is cancelled.
+ * enclosing scope is cancelled: of no futures that is all it waits for.
  */
 COIL_SUSPENDS int coil_await_any(struct coil_future *const futures[], size_t count);
 

@@ -18,7 +18,7 @@
 
 COIL_BEGIN_DECLS
 
-/* How many keys a process may use. */
+/* How many keys a process may use; one more aborts. */
 #define COIL_LOCALS 8
 
 /* A key: a static variable. */

@@ -54,9 +54,8 @@ void coil_scope_open(struct coil_scope *scope, coil_time deadline);
  * A cancellation that stopped something is reported as what it was: 0 (or a
  * positive `result`) if this scope was cancelled by coil_scope_cancel(), -ETIMEDOUT
  * if its deadline passed, and -ECANCELED if an enclosing scope was cancelled.
- * Suspends while children run, but can't be cancelled itself.
  */
-COIL_MUST_CHECK int coil_scope_close(struct coil_scope *scope, int result);
+COIL_UNCANCELLABLE COIL_MUST_CHECK int coil_scope_close(struct coil_scope *scope, int result);
 
 /*
  * Cancels what waits inside, and whatever will. Idempotent; from any coroutine of this core. From
@@ -99,7 +98,8 @@ COIL_UNCANCELLABLE void coil_scope_drop(struct coil_scope *scope);
 #define coil_spawn_copy(scope, fn, arg, arg_size) \
     coil__spawn_copy((scope), (fn), (arg), (arg_size), COIL__SITE(#fn))
 
-/* As coil_spawn(), on another core. */
+/* As coil_spawn(), on another core. -EINVAL: no such core. Without a stack over there, the child
+ * has failed with -ENOMEM. */
 #define coil_spawn_on(scope, core, fn, arg) \
     coil__spawn_on((scope), (core), (fn), (arg), COIL__SITE(#fn))
 
