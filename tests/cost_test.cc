@@ -134,6 +134,31 @@ struct Deadlines : Work {
     }
 };
 
+/* What the time limits of requests that end in time do, beside others that go on. */
+struct Limits : Work {
+    coil_future others[64] = {};
+
+    Limits()
+    {
+        for (coil_future &other : others)
+            coil_sleep_start(&other, 3600 * COIL_SEC);
+    }
+    ~Limits() override
+    {
+        for (coil_future &other : others)
+            coil_future_drop(&other);
+    }
+    void do_once() override
+    {
+        COIL_FUTURE(limit);
+        coil_sleep_start(&limit, 60 * COIL_SEC);
+        coil_future_cancel(&limit);
+        EXPECT_EQ(-ECANCELED, coil_await(&limit));
+        COIL_SCOPE(scope, coil_after(COIL_SEC));
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+    }
+};
+
 /* Two coroutines that take turns with a mutex, and pass a value through a channel without slots. */
 struct Handovers : Work {
     coil_mutex mutex = {};
@@ -222,6 +247,11 @@ TEST(Cost, ADeadlineNeedsNoHeap)
     expect_no_heap<Deadlines>();
 }
 
+TEST(Cost, ATimerThatIsArmedAndCancelledNeedsNoHeap)
+{
+    expect_no_heap<Limits>();
+}
+
 TEST(Cost, LocksAndChannelsNeedNoHeap)
 {
     expect_no_heap<Handovers>();
@@ -275,6 +305,11 @@ TEST(CostProgram, OneCoroutineWithAPipe)
 TEST(CostProgram, OneCoroutineThatSpawns)
 {
     work_in_coroutines<Spawns>(1);
+}
+
+TEST(CostProgram, OneCoroutineWithLimits)
+{
+    work_in_coroutines<Limits>(1);
 }
 
 /* How often each system call was made, by the table of strace -c. */
@@ -354,6 +389,11 @@ TEST(Cost, SpawningIsNone)
     expect_enters_only("OneCoroutineThatSpawns", 0);
 }
 
+TEST(Cost, ArmingAndCancellingATimerIsNone)
+{
+    expect_enters_only("OneCoroutineWithLimits", 0);
+}
+
 /* The files of the archive that an operation passes through, and what none may contain. */
 
 std::string find_atomics(const std::string &disassembly)
@@ -381,9 +421,11 @@ TEST(Cost, NoAtomicIsOnThePathOfAnOperation)
     Outcome names = run_shell("cd " + quote(dir.path()) + " && ar x " + archive + " && ls");
     ASSERT_EQ(0, names.status) << names.output;
     for (const char *file :
-         {"acceptor", "fd",   "file",   "net",     "receiver",   "future", "scope", "sleep",
-          "timers",   "ring", "kernel", "core",    "buffers",    "task",   "mutex", "rwlock",
-          "sem",      "cond", "event",  "barrier", "wait_group", "once",   "chan"}) {
+         {"acceptor", "fd",     "file",   "net",    "receiver",   "future",  "scope",
+          "sleep",    "timers", "ring",   "kernel", "core",       "buffers", "task",
+          "mutex",    "rwlock", "sem",    "cond",   "event",      "barrier", "wait_group",
+          "once",     "chan",   "closes", "fixed",  "registered", "memory",  "send_zc",
+          "race",     "child",  "queue",  "stack",  "gen"}) {
         Outcome code = run_shell("objdump -d " + quote(dir.path(std::string(file) + ".c.o")));
         EXPECT_EQ(0, code.status) << code.output;
         EXPECT_EQ("", find_atomics(code.output)) << file << ".c";
