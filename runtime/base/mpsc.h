@@ -115,7 +115,7 @@ static inline bool coil__mpsc_raise(struct coil__mpsc *queue, uintptr_t *number)
 static inline __attribute__((cold)) bool coil__mpsc_raise_other(struct coil__mpsc *queue,
                                                                 uintptr_t number)
 {
-    /* Acquire; pairs with the release in coil__mpsc_deliver(): that note was read. Unless nothing
+    /* Acquire; pairs with the release in coil__mpsc_end_note(): that note was read. Unless nothing
      * but a note is there, this is not the word. The second likewise, with who looked out. */
     return __atomic_load_n(&queue->free, __ATOMIC_ACQUIRE) == number &&
            __atomic_load_n(&queue->note.answer, __ATOMIC_ACQUIRE) == COIL__NOTE_NONE &&
@@ -232,14 +232,36 @@ static inline const struct coil__note *coil__mpsc_note(const struct coil__mpsc *
     return &queue->note;
 }
 
-/* Takes away the note that comes next, and delivers it. Nobody writes over it until `deliver` has
- * returned, or it was answered. */
-static inline void coil__mpsc_deliver(struct coil__mpsc *queue)
+/* What there is, if that is one note and nothing else; else NULL. By the consumer, awake. */
+static inline const struct coil__note *coil__mpsc_only_note(const struct coil__mpsc *queue)
+{
+    uintptr_t word = __atomic_load_n(&queue->newest, __ATOMIC_RELAXED);
+    if (word != queue->read + COIL__MPSC_NEXT || queue->oldest != NULL)
+        return NULL;
+    if (__builtin_expect(!coil__mpsc_is_left(queue), 0))
+        coil__mpsc_wait(queue);
+    return &queue->note;
+}
+
+/* Takes away the note that comes next. Nobody writes over it until it was answered, or is done
+ * with. */
+static inline void coil__mpsc_take_note(struct coil__mpsc *queue)
 {
     queue->read += COIL__MPSC_NEXT;
-    queue->note.deliver(&queue->note);
+}
+
+static inline void coil__mpsc_end_note(struct coil__mpsc *queue)
+{
     /* Release; pairs with the acquire in coil__mpsc_raise_other(). */
     __atomic_store_n(&queue->free, queue->read, __ATOMIC_RELEASE);
+}
+
+/* Takes away the note that comes next, and delivers it, which is all that is done with it. */
+static inline void coil__mpsc_deliver(struct coil__mpsc *queue)
+{
+    coil__mpsc_take_note(queue);
+    queue->note.deliver(&queue->note);
+    coil__mpsc_end_note(queue);
 }
 
 /* Leaves the mark, by the consumer; false when the queue is not empty. */

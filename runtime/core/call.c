@@ -39,8 +39,7 @@ struct coil__callee {
     struct coil_scope scope; /* around all that fn does, once a stop has come */
 };
 
-/* Looks at the mailbox for a reply, before the caller gives way: a microsecond or less. */
-enum { LOOKS = 32 };
+unsigned coil__call_looks = 32;
 
 static void post(unsigned core, struct coil_call *call, void (*deliver)(struct coil_call *))
 {
@@ -143,22 +142,54 @@ struct beginning {
     struct coil__callee *callee;
 };
 
+/* Looks out for another call in place of the loop, in a coroutine that has answered one and never
+ * waited: who calls now finds it on its stack, and all that begins and ends a coroutine saved. For
+ * that call it is a coroutine of its own: the last one has left it as its stack would be left. */
+static bool find_next(struct coil__core *here, struct coil_task *task)
+{
+    struct coil__mpsc *queue = &here->mailbox.messages;
+    const struct coil__note *note;
+    unsigned looks = coil__call_looks;
+    coil__scope_check_end(task);
+    coil__mpsc_end_note(queue);
+    if (!coil__core_may_look_out(here) || coil__queues_many(&here->sched.queues) || task->cancelled)
+        return false;
+    do { /* ends: a look less each time */
+        if (looks-- == 0 || coil__core_hears_ring(here))
+            return false;
+        coil__relax(); /* also at first: who was answered needs the line now, to see that */
+        note = coil__mpsc_only_note(queue);
+    } while (note == NULL && !coil__mailbox_has_mail(&here->mailbox));
+    if (note == NULL || note->queue != task->queue)
+        return false;
+    coil__mpsc_take_note(queue);
+    coil__spin_hit_mail(&here->spin);
+    here->sched.budget--; /* as if another one had run */
+    task->name = note->site;
+    task->site = note->site;
+    return true;
+}
+
 static int run_note(void *arg)
 {
     struct beginning *beginning = arg;
     const struct coil__note *note = beginning->note;
     struct coil__callee callee;
-    callee.call = note->about;
-    callee.awaited = coil__note_awaited(note);
-    callee.home = note->from;
-    callee.known = false;
-    beginning->callee = &callee;
-    int result = run_fn(&callee, note->fn, note->arg);
-    if (callee.known)
-        callee.call->callee = NULL;
-    else
+    do { /* ends with the turn's budget */
+        callee.call = note->about;
+        callee.awaited = coil__note_awaited(note);
+        callee.home = note->from;
+        callee.known = false;
+        beginning->callee = &callee;
+        int result = run_fn(&callee, note->fn, note->arg);
+        if (callee.known) {
+            callee.call->callee = NULL;
+            answer(callee.call, callee.home, callee.awaited, result);
+            break;
+        }
         beginning->callee = NULL;
-    answer(callee.call, callee.home, callee.awaited, result);
+        answer(callee.call, callee.home, callee.awaited, result);
+    } while (find_next(coil__core_here, callee.task));
     return 0;
 }
 
@@ -269,7 +300,7 @@ void coil__call_start(struct coil_future *future, unsigned core, coil_fn *fn, vo
 static bool look_out(struct coil__core *here, struct coil__note *note, uintptr_t number,
                      int32_t *result)
 {
-    for (unsigned i = 0; i < LOOKS && !coil__core_hears_ring(here); i++) {
+    for (unsigned i = 0; i < coil__call_looks && !coil__core_hears_ring(here); i++) {
         if (coil__note_answered(note, result)) {
             coil__note_take_answer(note);
             return true;

@@ -273,10 +273,7 @@ static void child_main(struct coil_task *task)
     int result = task->fn(task->arg);
     struct coil_scope *home = task->home;
     coil__locals_end(task);
-    coil__require(task->scope == home, "a coroutine returned with a scope open");
-    if (__builtin_expect(task->in_flight != 0, 0))
-        coil__origins_blame(&task->origins);
-    coil__require(task->locks_held == 0, "a coroutine returned with a lock held");
+    coil__scope_check_end(task);
     coil__list_remove(&task->sibling);
     home->child_count--;
     if (__builtin_expect(result < 0, 0))

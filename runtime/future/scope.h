@@ -53,6 +53,15 @@ int coil__scope_spawn_in(struct coil_scope *scope, coil_fn *fn, void *arg, const
 int coil__scope_run_now(struct coil_scope *scope, coil_fn *fn, void *arg, const char *site,
                         unsigned queue);
 
+/* Stops the program unless `task`, whose function has returned, has left everything in order. */
+static inline void coil__scope_check_end(const struct coil_task *task)
+{
+    coil__require(task->scope == task->home, "a coroutine returned with a scope open");
+    if (__builtin_expect(task->in_flight != 0, 0))
+        coil__origins_blame(&task->origins);
+    coil__require(task->locks_held == 0, "a coroutine returned with a lock held");
+}
+
 /* Opens `scope` around all that `task` has opened, as if that had been the first thing it did. */
 void coil__scope_surround(struct coil_scope *scope, struct coil_task *task);
 

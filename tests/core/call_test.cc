@@ -188,27 +188,6 @@ TEST(Call, ComesAfterWhatWasPostedBeforeAndItsReplyToo)
     }
 }
 
-/* Nobody gives way who waits for a reply that comes at once; but now and then he does. */
-TEST(Call, InALoopLetsTimersFireAndOthersRun)
-{
-    run(
-        [] {
-            Children children;
-            COIL_SCOPE(scope, COIL_FOREVER);
-            bool slept = false;
-            children.start(scope, [&] {
-                EXPECT_EQ(0, coil_sleep(kSoon));
-                EXPECT_EQ(0, coil_nop());
-                slept = true;
-                return 0;
-            });
-            while (!slept)
-                EXPECT_EQ(1, call(1, self));
-            return coil_scope_close(&scope, 0);
-        },
-        two_cores(20 * COIL_MSEC));
-}
-
 /* Who is called runs at once if nobody else is ready, and is a coroutine like every other. */
 TEST(Call, RunsInACoroutineOfItsOwn)
 {
