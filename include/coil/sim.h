@@ -43,24 +43,25 @@
  * the completion queue is full, and receives that find no shared buffer; harsh, connections that
  * are reset, aborted or refused, that time out after the 127 s for which the kernel asks again,
  * networks and hosts that can't be reached, no memory, no descriptor or port left in the machine,
- * and datagrams that are lost.
+ * paths that may not be gone along, and datagrams that are lost.
  *
  * A partition splits the ports, as if each were a host, in two sides, for up to three minutes. What
  * is sent between them over a connection is held, and arrives when it is sent again some time after
  * the end; datagrams are lost; connects ask again after 1, 2, 4 ... s, and time out after 127. A
  * connection that falls silent has lost its peer for ever, at either end, as by a power cut: no end
  * and no reset ever comes. What is sent is accepted until the window is full, and 15 min 25 s after
- * the first of it the sender hears of -ETIMEDOUT, as Linux has it. Who only receives waits for
- * ever, unless it has set SO_KEEPALIVE (2 h 11 min 15 s, or as TCP_KEEPIDLE and the like say);
- * TCP_USER_TIMEOUT is heeded. Silence is a knob of its own since a program that waits without any
- * time-out then ends in a deadlock, and rightly so. Neither happens with faults=off, nor to Unix
- * sockets.
+ * the first of it the sender hears of -ETIMEDOUT, as Linux has it; harsh, also of -EHOSTUNREACH or
+ * -ENETUNREACH, which somebody on the way has said. Who only receives waits for ever, unless it has
+ * set SO_KEEPALIVE (2 h 11 min 15 s, or as TCP_KEEPIDLE and the like say); TCP_USER_TIMEOUT is
+ * heeded. Silence is a knob of its own since a program that waits without any time-out then ends in
+ * a deadlock, and rightly so. Neither happens with faults=off, nor to Unix sockets.
  *
  * Files are in memory, and begin empty. One of the machine's that a program opens is copied in;
  * none is ever changed. Faults: mild, short transfers; harsh, -EIO, -ENOSPC and -EDQUOT, of a write
  * also behind a part that was written, and of a close, as well as -EINTR, which closes
- * nevertheless; and an fsync that fails, after which what was written, or a name in that directory,
- * is not durable, however often it is repeated.
+ * nevertheless; -EROFS, as of a file system that has just failed; -EACCES and -EINTR of an open;
+ * and an fsync that fails, after which what was written, or a name in that directory, is not
+ * durable, however often it is repeated.
  *
  * A future that outlives the function whose variable it was stops the program when its operation
  * ends, whether that memory is nobody's then or looks like another's. So does one whose memory was
@@ -76,7 +77,7 @@
  * Work that is offloaded runs on the same thread, between two turns, when the seed says: it may
  * compute, read files and set promises, but not wait for what a coroutine does. Names are numbers
  * and "localhost"; there are no others, and nobody is asked. Faults: harsh, lookups without an
- * answer.
+ * answer, and no thread for work.
  *
  * Threads of the program share the clock, as it was at the cores' last turn, and later with each
  * look; to them coil_sim_random() is 0 and COIL_BUGGIFY() false.

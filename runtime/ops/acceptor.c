@@ -114,6 +114,7 @@ static int after_end(struct coil_acceptor *acceptor, int result)
     case ENOTSOCK:
     case EOPNOTSUPP:
     case EPERM:
+    case EACCES: /* by a rule, which leaves the connection in the queue, and would say so again */
     case ECANCELED: /* by coil_close(): the number may soon mean another file */
         return result;
     default: /* a connection that died in the queue: go on */

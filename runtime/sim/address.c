@@ -190,6 +190,30 @@ struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, s
     return found;
 }
 
+static bool is_named(int type, const struct coil__sim_address *address)
+{
+    for (struct coil_link *link = bound_sockets.next; link != &bound_sockets; link = link->next) {
+        const struct coil__sim_socket *socket =
+            coil__container_of(link, struct coil__sim_socket, bound);
+        if (socket->type == type && meet(&socket->own, address))
+            return true;
+    }
+    return false;
+}
+
+int32_t coil__sim_nobody_there(int type, const struct sockaddr *name, socklen_t len)
+{
+    struct coil__sim_address address;
+    if (name->sa_family != AF_UNIX || read_name(&address, name, len) < 0)
+        return -ECONNREFUSED;
+    if (is_named(type, &address))
+        return type == SOCK_DGRAM ? -EPERM : -ECONNREFUSED;
+    if (((const struct sockaddr_un *)&address.name)->sun_path[0] == '\0')
+        return -ECONNREFUSED;
+    return is_named(type == SOCK_DGRAM ? SOCK_STREAM : SOCK_DGRAM, &address) ? -EPROTOTYPE
+                                                                             : -ENOENT;
+}
+
 void coil__sim_tell_name(const struct coil__sim_address *address, struct sockaddr *name,
                          socklen_t *len)
 {
@@ -197,6 +221,16 @@ void coil__sim_tell_name(const struct coil__sim_address *address, struct sockadd
         return;
     memcpy(name, &address->name, *len < address->len ? *len : address->len);
     *len = address->len;
+}
+
+/* Most often no name server has answered. */
+static int lookup_error(void)
+{
+    static const int errors[] = {EAI_AGAIN, EAI_AGAIN, EAI_AGAIN, EAI_FAIL, EAI_MEMORY, EAI_SYSTEM};
+    int error = errors[coil__sim_below(sizeof(errors) / sizeof(errors[0]))];
+    if (error == EAI_SYSTEM)
+        errno = ENFILE; /* for a socket to ask by */
+    return error;
 }
 
 /* Numbers, and "localhost": nobody is asked. Which addresses the machine has is of no account. */
@@ -210,7 +244,7 @@ int coil__sim_getaddrinfo(const char *node, const char *service, const struct ad
     asked.ai_flags &= ~AI_ADDRCONFIG;
     if (node != NULL && strcasecmp(node, "localhost") == 0)
         node = asked.ai_family == AF_INET6 ? "::1" : "127.0.0.1";
-    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 20000))
-        return EAI_AGAIN;
+    if (coil__sim_chance(COIL_SIM_FAULTS_HARSH, 40000))
+        return lookup_error();
     return getaddrinfo(node, service, &asked, found);
 }

@@ -31,9 +31,8 @@ static int32_t check_receiver(struct coil__sim_socket *socket,
 {
     const struct msghdr *message = transfer->message;
     bool is_local = socket->domain == AF_UNIX;
-    int err = socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
-    if (err < 0)
-        return err;
+    if (socket->own.len == 0 && coil__sim_bind(socket, NULL, 0) < 0)
+        return -EAGAIN; /* no port is left */
     if (!has_receiver_name(socket, transfer))
         return is_local ? -ENOTCONN : -EDESTADDRREQ;
     return message != NULL && message->msg_name != NULL
@@ -41,12 +40,29 @@ static int32_t check_receiver(struct coil__sim_socket *socket,
                : 0;
 }
 
+/* A peer that has closed is one no more; unless it hears somebody else. */
+static int32_t find_nobody(struct coil__sim_socket *socket,
+                           const struct coil__sim_transfer *transfer)
+{
+    const struct msghdr *message = transfer->message;
+    if (message != NULL && message->msg_name != NULL)
+        return coil__sim_nobody_there(SOCK_DGRAM, message->msg_name, message->msg_namelen);
+    const struct sockaddr *peer = (const struct sockaddr *)&socket->other.name;
+    if (coil__sim_nobody_there(SOCK_DGRAM, peer, socket->other.len) == -EPERM)
+        return -EPERM;
+    socket->other.len = 0;
+    socket->state = COIL__SIM_FRESH;
+    return -ECONNREFUSED;
+}
+
 /* Locally nothing is lost: the sender is told, or waits. 1: the datagram may go. */
 static int32_t send_locally(struct coil__sim_op *op, const struct coil__sim_transfer *transfer,
                             const struct coil__sim_socket *to)
 {
     if (to == NULL)
-        return -ECONNREFUSED;
+        return find_nobody(coil__sim_socket_of(op->file), transfer);
+    if (to->reads_no_more)
+        return -EPIPE;
     if (to->pending + transfer->len <= COIL__SIM_WINDOW)
         return 1;
     if ((transfer->flags & MSG_DONTWAIT) != 0)

@@ -109,12 +109,20 @@ static void note_silence(const char *what, const struct coil__sim_socket *socket
     coil__sim_record(0, COIL__FACT_NOTE, 0, what, "connection", own, other, 0);
 }
 
+/* Somebody on the way may have said why: then Linux tells that in the end. */
+static int why_given_up(void)
+{
+    if (!coil__sim_chance(COIL_SIM_FAULTS_HARSH, 250000))
+        return ETIMEDOUT;
+    return coil__sim_below(2) == 0 ? EHOSTUNREACH : ENETUNREACH;
+}
+
 static void give_up(struct coil__sim_event *event)
 {
     struct coil__sim_socket *socket = coil__container_of(event, struct coil__sim_socket, gives_up);
     socket->will_give_up = false;
     socket->reset = true;
-    socket->error = ETIMEDOUT;
+    socket->error = why_given_up();
     note_silence("time-out of", socket);
     coil__sim_file_news(&socket->file);
 }

@@ -132,6 +132,11 @@ int coil__sim_check_name(int domain, const struct sockaddr *name, socklen_t len)
 struct coil__sim_socket *coil__sim_find(int type, const struct sockaddr *name, socklen_t len,
                                         const struct coil__sim_address *from);
 
+/* What it comes to that coil__sim_find() finds nobody: -errno. A Unix socket that is connected is
+ * there, but for its peer alone; one of another type is seen only if its name is a path, which is
+ * no file. */
+int32_t coil__sim_nobody_there(int type, const struct sockaddr *name, socklen_t len);
+
 /* Copies a name to where the user wants it, as the kernel does. */
 void coil__sim_tell_name(const struct coil__sim_address *address, struct sockaddr *name,
                          socklen_t *len);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/un.h>
 
 enum { SOMAXCONN_HERE = 4096, KNOCKS = 7 /* which take 127 s in all */ };
 
@@ -48,14 +47,6 @@ static int32_t enter_queue(struct coil__sim_socket *client, struct coil__sim_soc
     return 0;
 }
 
-/* A Unix socket's name that is a path, and nobody's, is no file. */
-static int32_t nobody_there(const struct sockaddr *name, const struct coil__sim_socket *bound)
-{
-    bool is_path =
-        name->sa_family == AF_UNIX && ((const struct sockaddr_un *)name)->sun_path[0] != 0;
-    return is_path && bound == NULL ? -ENOENT : -ECONNREFUSED;
-}
-
 /* Whether the handshake does not get through. */
 static bool is_kept_out(const struct coil__sim_op *op, const struct coil__sim_socket *socket,
                         const struct sockaddr *name)
@@ -69,7 +60,6 @@ static bool is_kept_out(const struct coil__sim_op *op, const struct coil__sim_so
 static int32_t knock(struct coil__sim_op *op, struct coil__sim_socket *socket,
                      const struct sockaddr *name, socklen_t len)
 {
-    static const struct coil__sim_address anybody;
     bool is_local = socket->domain == AF_UNIX;
     if (op->rounds == KNOCKS)
         return -ETIMEDOUT;
@@ -79,7 +69,7 @@ static int32_t knock(struct coil__sim_op *op, struct coil__sim_socket *socket,
         return knock_again(op);
     struct coil__sim_socket *listener = coil__sim_find(SOCK_STREAM, name, len, NULL);
     if (listener == NULL)
-        return nobody_there(name, coil__sim_find(SOCK_STREAM, name, len, &anybody));
+        return coil__sim_nobody_there(SOCK_STREAM, name, len);
     if (socket->state != COIL__SIM_FRESH)
         return socket->state == COIL__SIM_CONNECTED ? -EISCONN : -EINVAL;
     if (listener->deaf)
@@ -112,10 +102,14 @@ static int32_t connect_dgram(struct coil__sim_op *op, struct coil__sim_socket *s
     int32_t err = coil__sim_check_name(socket->domain, name, len);
     if (err < 0)
         return err;
+    if (socket->domain == AF_UNIX && coil__sim_find(SOCK_DGRAM, name, len, &socket->own) == NULL)
+        return coil__sim_nobody_there(SOCK_DGRAM, name, len);
     memcpy(&socket->other.name, name, len);
     socket->other.len = len;
     socket->state = COIL__SIM_CONNECTED;
-    return socket->own.len > 0 ? 0 : coil__sim_bind(socket, NULL, 0);
+    if (socket->own.len == 0 && coil__sim_bind(socket, NULL, 0) < 0)
+        return -EAGAIN; /* no port is left */
+    return 0;
 }
 
 int32_t coil__sim_connect(struct coil__sim_op *op)

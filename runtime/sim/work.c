@@ -79,8 +79,23 @@ static void forget(struct work *work)
     free(work);
 }
 
+/* It has no thread, and on a bad day none can be started. */
+static int find_no_thread(const struct coil__ring_pool *pool)
+{
+    for (struct coil_link *link = works.next; link != &works; link = link->next) {
+        if (work_of(link)->pool.id == pool->id)
+            return 0;
+    }
+    if (!coil__sim_chance(COIL_SIM_FAULTS_HARSH, 10000))
+        return 0;
+    return coil__sim_below(2) == 0 ? -EAGAIN : -ENOMEM;
+}
+
 int coil__sim_work_add(const struct coil__ring_pool *pool, struct coil_link *job)
 {
+    int err = find_no_thread(pool);
+    if (err < 0)
+        return err;
     struct work *work = calloc(1, sizeof(*work));
     if (work == NULL)
         return -ENOMEM;

@@ -120,6 +120,56 @@ const Scripts kMistakeScripts = {
         udp a b
         connect a of:a
     )"},
+    {"MistakeUnixNameOfAnotherType", R"(
+        socket l unix stream
+        bind l @l
+        socket a unix dgram
+        connect a @l
+        sendmsg a x to @l
+        listen l 1
+        connect a @l
+        sendmsg a x to @l
+        socket d unix dgram
+        bind d name
+        socket c unix stream
+        connect c name
+        connect a name
+        send a x
+        recv d 10
+    )"},
+    {"MistakeUnixNameOfNobody", R"(
+        socket a unix dgram
+        connect a @nobody
+        connect a nofile
+        sendmsg a x to @nobody
+        sendmsg a x to nofile
+        send a x
+        unix-dgrams b c
+        connect b @nobody
+        send b x
+        recv c 10
+        close c
+        send b x
+        send b x
+        recv b 10 dontwait
+    )"},
+    {"MistakeUnixDatagramUnwanted", R"(
+        unix-dgrams a b
+        socket c unix dgram
+        connect c of:b
+        sendmsg c x to of:b
+        socket d unix dgram
+        bind d @d
+        connect c @d
+        send c x
+        connect d of:b
+        connect d of:d
+        send c x
+        send c x
+        shutdown b rd
+        send a x
+        recv b 10
+    )"},
     {"NopAndSleep", R"(
         nop
         nop

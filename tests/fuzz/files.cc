@@ -183,7 +183,8 @@ void add_file_verbs(std::vector<Verb> &verbs)
         verbs.end(),
         {{"open", prepare_open,
           [](Slot &s) { coil_open_start(&s.future, path_of(s), flags_of(s), 0600); },
-          [](Slot &s) -> ssize_t { return coil_open(path_of(s), flags_of(s), 0600); }, ended_open},
+          [](Slot &s) -> ssize_t { return coil_open(path_of(s), flags_of(s), 0600); }, ended_open,
+          true},
          {"fsync", prepare_sync, [](Slot &s) { coil_fsync_start(&s.future, fd_of(s)); },
           [](Slot &s) -> ssize_t { return coil_fsync(fd_of(s)); }, ignore},
          {"fdatasync", prepare_sync, [](Slot &s) { coil_fdatasync_start(&s.future, fd_of(s)); },
@@ -195,7 +196,7 @@ void add_file_verbs(std::vector<Verb> &verbs)
           [](Slot &s) -> ssize_t {
               return coil_statx(AT_FDCWD, path_of(s), 0, STATX_SIZE, &s.stat);
           },
-          ignore}});
+          ignore, true}});
     add_writes(verbs);
     add_reads(verbs);
 }

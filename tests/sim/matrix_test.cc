@@ -33,10 +33,10 @@ const char *const kMomentNames[] = {"first", "after a part", "during a cancel",
                                     "during the shutdown"};
 
 /* -512 is the kernel's ERESTARTSYS, which is no errno and must never be told. */
-const int kResults[] = {-EAGAIN,   -EBADF,        -ECONNRESET, -EPIPE,    -ENOMEM,
-                        -ENOBUFS,  -EMFILE,       -ENFILE,     -EINTR,    -EIO,
-                        -ENOSPC,   -ECANCELED,    -ETIMEDOUT,  -EINVAL,   -EACCES,
-                        -ENOTSOCK, -ECONNABORTED, -EOPNOTSUPP, -ENOTCONN, -512};
+const int kResults[] = {-EAGAIN,    -EBADF,  -ECONNRESET, -EPIPE,    -ENOMEM,       -ENOBUFS,
+                        -EMFILE,    -ENFILE, -EINTR,      -EIO,      -ENOSPC,       -ECANCELED,
+                        -ETIMEDOUT, -EINVAL, -EACCES,     -ENOTSOCK, -ECONNABORTED, -EOPNOTSUPP,
+                        -ENOTCONN,  -EPERM,  -512};
 
 /* What a caller may expect beside an error: the operation was done, later or in part. */
 constexpr int kSucceeds = 1;
@@ -136,8 +136,8 @@ int told_of_accept(int result, Moment moment)
 /* The listener's errors are told; connections that died are passed over, and so are bad times. */
 int told_of_acceptor(int result, Moment moment)
 {
-    bool of_listener =
-        result == -EINVAL || result == -EBADF || result == -ENOTSOCK || result == -EOPNOTSUPP;
+    bool of_listener = result == -EINVAL || result == -EBADF || result == -ENOTSOCK ||
+                       result == -EOPNOTSUPP || result == -EACCES || result == -EPERM;
     if (moment == DURING_CANCEL)
         return -ECANCELED;
     if (of_listener)

@@ -297,6 +297,29 @@ TEST(SimSilence, EndsAReaderThatKeepsAliveOrHasSetATimeout)
         1, ",faults=mild,silence=1");
 }
 
+TEST(SimSilence, EndsOnABadDayAlsoWithWhatARouterHasSaid)
+{
+    std::map<ssize_t, int> results;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        simulate(
+            seed,
+            [&] {
+                Pair pair = connected();
+                char byte;
+                EXPECT_EQ(1, coil_send(pair.client, "x", 1, 0));
+                coil_sim_set_faults(COIL_SIM_FAULTS_HARSH);
+                results[coil_recv(pair.client, &byte, 1, 0)]++;
+                close_both(pair);
+                return 0;
+            },
+            1, ",faults=mild,silence=1,partition=0");
+    }
+    EXPECT_GT(results[-ETIMEDOUT], 50);
+    EXPECT_GT(results[-EHOSTUNREACH], 0);
+    EXPECT_GT(results[-ENETUNREACH], 0);
+    EXPECT_EQ(3u, results.size());
+}
+
 TEST(SimSilence, FallsOnOneConnectionAtAnyTime)
 {
     std::set<int> moments;
