@@ -4,6 +4,8 @@
  *
  *     COIL_RING=sim:SEED[,faults=off|mild|harsh][,KNOB=N]... program ...
  *
+ * SEED is any number of 64 bits, in decimal, or in hexadecimal with 0x.
+ *
  * All cores run on one thread, turn by turn as the seed wants it; the kernel is simulated, and so
  * is the time: the clock begins at 1 s, and jumps to the next event when everybody waits, so that a
  * month of sleep takes no time. What operations do, when they end and in which order follows from

@@ -20,16 +20,19 @@ const char *coil__sim_faults_name(enum coil_sim_faults faults)
     return faults_names[faults];
 }
 
-/* Moves *text behind a number. */
-static int read_number(const char **text, uint64_t *number)
+/* Moves *text behind a number from `least` to `most`. One that begins with 0 is decimal as well:
+ * scripts that count seeds write it so. */
+static int read_number(const char **text, uint64_t *number, uint64_t least, uint64_t most)
 {
     char *end;
     errno = 0;
     if (**text < '0' || **text > '9')
         return -EINVAL;
-    *number = strtoull(*text, &end, 0);
+    *number = strtoull(*text, &end, strncmp(*text, "0x", 2) == 0 ? 16 : 10);
+    if (errno != 0 || *number < least || *number > most)
+        return -EINVAL;
     *text = end;
-    return errno != 0 ? -EINVAL : 0;
+    return 0;
 }
 
 /* Moves *text behind `word`, if it stands there. */
@@ -68,7 +71,7 @@ static int read_knob(const char **text, struct coil__sim_knobs *knobs)
         uint64_t number;
         if (!skip(text, numbers[i].name))
             continue;
-        if (read_number(text, &number) < 0 || number < numbers[i].least || number > numbers[i].most)
+        if (read_number(text, &number, numbers[i].least, numbers[i].most) < 0)
             return -EINVAL;
         *numbers[i].value = (uint32_t)number;
         return 0;
@@ -82,7 +85,7 @@ int coil__sim_knobs_read(const char *text, struct coil__sim_knobs *knobs)
     *knobs = (struct coil__sim_knobs){.faults = COIL_SIM_FAULTS_MILD,
                                       .descriptors = DESCRIPTORS,
                                       .partition = COIL__SIM_AS_FAULTS};
-    int err = read_number(&text, &knobs->seed);
+    int err = read_number(&text, &knobs->seed, 0, UINT64_MAX);
     while (err == 0 && *text == ',') { /* ends: each round takes a character */
         text++;
         err = read_knob(&text, knobs);

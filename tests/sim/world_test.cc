@@ -234,9 +234,26 @@ TEST(Sim, ReportsWhoWaitsForEachOther)
 
 TEST(Sim, RefusesKnobsThatItDoesNotHave)
 {
-    for (const char *wrong : {"", "x", "1x", "-1", "1,", "1,faults", "1,faults=bad", "1,cheap=1",
-                              "1,descriptors=0", "1,descriptors=x", "1,power=", "1,silence=-1",
-                              "1,partition=2000000000", "99999999999999999999"}) {
+    struct Case {
+        const char *knobs, *wrong_part;
+    };
+    for (const auto &[wrong, wrong_part] : {
+             Case{"", ""},
+             Case{"x", "x"},
+             Case{"1x", "x"},
+             Case{"-1", "-1"},
+             Case{"1,", ""},
+             Case{"1,faults", "faults"},
+             Case{"1,faults=bad", "bad"},
+             Case{"1,faults=offside", "side"},
+             Case{"1,cheap=1", "cheap=1"},
+             Case{"1,descriptors=0,power=3", "0,power=3"},
+             Case{"1,descriptors=x", "x"},
+             Case{"1,power=", ""},
+             Case{"1,silence=-1", "-1"},
+             Case{"1,partition=2000000000", "2000000000"},
+             Case{"99999999999999999999,faults=off", "99999999999999999999,faults=off"},
+         }) {
         std::vector<std::string> log;
         std::string ring = std::string("sim:") + wrong;
         coil_options options = cores(1);
@@ -244,11 +261,24 @@ TEST(Sim, RefusesKnobsThatItDoesNotHave)
         simulation_log() = &log;
         options.log = [](const char *line) { simulation_log()->push_back(line); };
         EXPECT_EQ(-EINVAL, run([] { return 0; }, options)) << wrong;
-        EXPECT_EQ(1u, log.size()) << wrong;
+        ASSERT_EQ(1u, log.size()) << wrong;
+        std::string told = "; wrong from \"" + std::string(wrong_part) + "\" on";
+        EXPECT_EQ(log[0].size() - told.size(), log[0].rfind(told)) << log[0];
     }
     EXPECT_EQ(9, simulate(
                      1, [] { return 9; }, 1, ",faults=harsh,descriptors=7")
                      .result);
+}
+
+TEST(Sim, TakesSeedsOfTenDigitsOrOfSixteen)
+{
+    for (const auto &[text, seed] : {std::pair("sim:010", 10u), std::pair("sim:0", 0u),
+                                     std::pair("sim:08", 8u), std::pair("sim:0x10", 16u)}) {
+        coil_options options = cores(1);
+        options.ring = text;
+        EXPECT_EQ(9, run([] { return 9; }, options)) << text;
+        EXPECT_EQ(seed, coil_sim_seed()) << text;
+    }
 }
 
 TEST(Sim, RunsTwoCoresUnlessToldOtherwise)
