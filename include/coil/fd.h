@@ -2,6 +2,7 @@
 /*
  * Operations on any descriptor: as in POSIX, with -errno in place of errno. Buffers and iovec
  * arrays must live until the operation is awaited. Lengths over 0x7ffff000 bytes are cut to that.
+ * All wait, also on a descriptor with O_NONBLOCK; MSG_DONTWAIT (coil/net.h) is heeded.
  */
 #ifndef COIL_FD_H
 #define COIL_FD_H

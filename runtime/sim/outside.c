@@ -230,7 +230,8 @@ static bool must_not_wait(const struct coil__sim_op *op)
     return coil__sim_wants_socket(op) && (op->sqe.msg_flags & MSG_DONTWAIT) != 0;
 }
 
-/* The flag belongs to the open file, so it is back before anybody could see it. */
+/* The flag belongs to the open file, so it is back before anybody could see it. One that the
+ * program has set itself does not matter: an operation waits all the same. */
 static int32_t outside_attempt(struct coil__sim_op *op)
 {
     int fd = op->sqe.fd;
@@ -245,7 +246,7 @@ static int32_t outside_attempt(struct coil__sim_op *op)
     int32_t result = is_multishot(op) ? repeat(op) : do_once(op);
     if (blocks)
         fcntl(fd, F_SETFL, flags);
-    return result == -EAGAIN && blocks && !must_not_wait(op) ? ask_again(op) : result;
+    return result == -EAGAIN && !must_not_wait(op) ? ask_again(op) : result;
 }
 
 static void outside_end(struct coil__sim_file *file)

@@ -40,6 +40,31 @@ TEST(Fd, ReadsAndWritesInBothSpellings)
               }));
 }
 
+/* Accepts, receives and sends are in the same case: a system call would return -EAGAIN. */
+TEST(Fd, WaitsAlsoOnADescriptorThatDoesNotBlock)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pipe = make_pipe(), sockets = make_socketpair();
+                  char bytes[2];
+                  for (int fd : {int(pipe.left), int(sockets.left)})
+                      EXPECT_EQ(0, fcntl(fd, F_SETFL, O_NONBLOCK));
+                  COIL_FUTURE(read);
+                  COIL_FUTURE(recv);
+                  coil_read_start(&read, pipe.left, &bytes[0], 1);
+                  coil_recv_start(&recv, sockets.left, &bytes[1], 1, 0);
+                  turn();
+                  EXPECT_FALSE(coil_future_done(&read));
+                  EXPECT_FALSE(coil_future_done(&recv));
+                  EXPECT_EQ(1, coil_write(pipe.right, "a", 1));
+                  EXPECT_EQ(1, coil_send(sockets.right, "b", 1, 0));
+                  EXPECT_EQ(1, coil_await(&read));
+                  EXPECT_EQ(1, coil_await(&recv));
+                  EXPECT_EQ("ab", std::string(bytes, 2));
+                  EXPECT_EQ(-EAGAIN, coil_recv(sockets.left, bytes, 1, MSG_DONTWAIT));
+                  return 0;
+              }));
+}
+
 TEST(Fd, ReadsAndWritesSeveralPiecesInBothSpellings)
 {
     EXPECT_EQ(0, run([] {

@@ -85,17 +85,18 @@ TEST(SimOutside, ReceivesIntoSharedBuffers)
     });
 }
 
-/* Who has asked for that is told instead of kept waiting, as by the kernel. */
-TEST(SimOutside, DoesNotWaitForWhatMayNotBlock)
+/* Who has asked for that is told instead of kept waiting, as by the kernel; O_NONBLOCK does not. */
+TEST(SimOutside, WaitsUnlessTheCallSaysNotTo)
 {
     in_worlds([] {
-        Pair pair = make_socketpair(SOCK_STREAM | SOCK_NONBLOCK), waits = make_socketpair();
-        char byte;
-        EXPECT_EQ(-EAGAIN, coil_recv(pair.left, &byte, 1, 0));
-        EXPECT_EQ(-EAGAIN, coil_recv(waits.left, &byte, 1, MSG_DONTWAIT));
-        COIL_SCOPE(limit, coil_after(COIL_SEC));
-        EXPECT_EQ(-ECANCELED, coil_recv(waits.left, &byte, 1, 0));
-        EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&limit, 0));
+        for (int flags : {0, int(SOCK_NONBLOCK)}) {
+            Pair pair = make_socketpair(SOCK_STREAM | flags);
+            char byte;
+            EXPECT_EQ(-EAGAIN, coil_recv(pair.left, &byte, 1, MSG_DONTWAIT));
+            COIL_SCOPE(limit, coil_after(COIL_SEC));
+            EXPECT_EQ(-ECANCELED, coil_recv(pair.left, &byte, 1, 0));
+            EXPECT_EQ(-ETIMEDOUT, coil_scope_close(&limit, 0));
+        }
         return 0;
     });
 }
