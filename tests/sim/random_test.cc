@@ -439,6 +439,10 @@ TEST(RandomPrograms, GiveEverythingBack)
     }
     printf("%" PRIu64 " programs, %" PRIu64 " completions\n", seeds.count, completions);
     EXPECT_GT(completions, seeds.count * 1000);
+    /* One program has more than another; many have on average what tests/soak promises. */
+    if (seeds.count >= 500) {
+        EXPECT_GE(completions, seeds.count * 50'000);
+    }
 }
 
 TEST(RandomPrograms, AreTheSameAgain)
