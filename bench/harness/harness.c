@@ -149,6 +149,15 @@ static void add_ratio(struct rounds *rounds, unsigned coil, unsigned other, unsi
     results_add_ratio(&rounds->harness->results, &ratio);
 }
 
+/* Whether the case can be measured here: by one subject beside coil at least, if there are any. */
+static bool is_possible(const struct rounds *rounds)
+{
+    size_t count = rounds->bench_case->subject_count, out = 0;
+    for (size_t i = 0; i < count; i++)
+        out += rounds->out[i];
+    return count == 1 || out < count;
+}
+
 /* Says why a subject is out. It is no fault that others can't do their work; that coil can't is. */
 static void note_absence(struct rounds *rounds, unsigned subject, bool is_coil)
 {
@@ -156,7 +165,7 @@ static void note_absence(struct rounds *rounds, unsigned subject, bool is_coil)
     bool has_failed = about->skipped == NULL;
     harness_note(rounds->harness, rounds->bench_case->name, about->name, "%s: %s",
                  has_failed ? "failed" : "skipped", rounds->reason[subject]);
-    if (has_failed && is_coil)
+    if (has_failed && is_coil && is_possible(rounds))
         rounds->harness->coil_failed = true;
 }
 

@@ -63,7 +63,7 @@ struct harness {
     unsigned rounds;
     const char *json_path, *notes_path, *only_case;
     bool no_table;
-    bool coil_failed; /* in a case that it should have been measured in */
+    bool coil_failed; /* in a case that can be measured here */
     struct placement placement;
     int64_t placement_budget_ns; /* time left for windows that had to be thrown away */
     struct results results;
