@@ -67,6 +67,14 @@ static inline bool coil__spin_is_on(const struct coil__spin *spin)
     return spin->fixed_ns > 0 || spin->score > 0;
 }
 
+/* Whether a wait that began now would look out, if only to try. */
+static inline bool coil__spin_would(const struct coil__spin *spin)
+{
+    if (spin->fixed_ns != COIL_SPIN_ADAPTIVE)
+        return spin->fixed_ns > 0;
+    return spin->score > 0 || spin->rest == 0;
+}
+
 static inline void coil__spin_rest(struct coil__spin *spin)
 {
     spin->score = 0;

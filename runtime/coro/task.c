@@ -26,6 +26,11 @@ struct coil__exceptions *coil__exceptions_here(void)
     return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
 }
 
+static void switch_to_loop(struct coil__sched *sched)
+{
+    coil__switch(sched, sched->current, &sched->loop);
+}
+
 int coil__sched_open(struct coil__sched *sched, size_t stack_size)
 {
     memset(sched, 0, sizeof(*sched));
@@ -38,6 +43,7 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
     sched->loop.name = "the loop";
     sched->time = coil__clock_now();
     sched->current = &sched->loop;
+    sched->end_turn = switch_to_loop;
     sched->exceptions = coil__exceptions_here();
     coil__hooks_thread(&sched->loop.hooks);
     coil__panic_who = current_name;

@@ -84,6 +84,9 @@ struct coil__sched {
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
     size_t task_count;                   /* started and not ended */
     coil_time time; /* when the loop last looked at the clock, which it does when it has to */
+    /* Switches from the running coroutine, which has parked, where the loop is next and due: to the
+     * loop, unless this has done what it is due for and somebody else is ready. */
+    void (*end_turn)(struct coil__sched *sched);
     struct coil__stacks stacks;
     struct coil__quarantine quarantine;
     struct coil__queues queues;
@@ -206,9 +209,9 @@ static inline void coil__sched_turn(struct coil__sched *sched)
     sched->ready_tail = &sched->ready;
 }
 
-/* Who runs after the current coroutine: the next ready one, or the loop. When the turn is over and
- * the loop would have nothing to do, the next turn follows at once. */
-static inline struct coil_task *coil__sched_next(struct coil__sched *sched)
+/* Takes the next ready coroutine; NULL when the loop is next. When the turn is over and the loop
+ * would have nothing to do, the next turn follows at once. */
+static inline struct coil_task *coil__sched_take(struct coil__sched *sched)
 {
     if (sched->run == NULL && sched->ready != NULL && !sched->loop_due && sched->quiet_turns > 0) {
         sched->quiet_turns--;
@@ -216,11 +219,18 @@ static inline struct coil_task *coil__sched_next(struct coil__sched *sched)
     }
     struct coil_task *to = sched->run;
     if (to == NULL || sched->budget == 0)
-        return &sched->loop;
+        return NULL;
     sched->budget--;
     sched->run = to->next;
     to->state = COIL__TASK_RUNNING;
     return to;
+}
+
+/* Who runs after the current coroutine: the next ready one, or the loop. */
+static inline struct coil_task *coil__sched_next(struct coil__sched *sched)
+{
+    struct coil_task *to = coil__sched_take(sched);
+    return to != NULL ? to : &sched->loop;
 }
 
 /* Lets others run until coil__task_wake(task). */
@@ -229,7 +239,11 @@ static inline __attribute__((always_inline)) void coil__task_park(struct coil_ta
     struct coil__sched *sched = coil__sched;
     task->state = COIL__TASK_PARKED;
     task->parked_at = sched->time;
-    coil__switch(sched, task, coil__sched_next(sched));
+    struct coil_task *next = coil__sched_take(sched);
+    if (__builtin_expect(next == NULL && sched->loop_due, 0))
+        sched->end_turn(sched);
+    else
+        coil__switch(sched, task, next != NULL ? next : &sched->loop);
 }
 
 /* Lets the other ready coroutines of this core run once. */

@@ -258,9 +258,7 @@ void coil__ring_submit_piece(struct coil__ring *ring)
         return;
     }
     unsigned tail = IO_URING_READ_ONCE(*ring->uring.cq.ktail);
-    int err = ring->driver->submit(ring, count);
-    if (__builtin_expect(err < 0, 0))
-        lost(ring, err);
+    ring->driver->submit(ring, count);
     bool helped = IO_URING_READ_ONCE(*ring->uring.cq.ktail) == tail;
     ring->until_piece = helped ? PIECE : PIECE_REST;
 }
@@ -280,11 +278,7 @@ void coil__ring_submit_alone(struct coil__ring *ring, const struct coil_future *
         ring->until_alone = PIECE_REST;
         return;
     }
-    int err = ring->driver->submit(ring, 1);
-    if (__builtin_expect(err < 0, 0))
-        lost(ring, err);
-    coil__sched->loop_due = false; /* unless a completion leads to another entry */
-    coil__ring_reap(ring);
+    coil__ring_submit(ring);
     if (future->state != COIL__FUTURE_DONE)
         ring->until_alone = ALONE_REST;
 }

@@ -29,6 +29,14 @@ template <typename Body> uint32_t loops_while(const Body &body)
     return coil__sched->bursts - before;
 }
 
+/* Where the loop sleeps at once, nobody else takes a turn in its place. */
+coil_options on_kernel_without_spin()
+{
+    coil_options options = on_kernel();
+    options.spin_ns = COIL_SPIN_OFF;
+    return options;
+}
+
 /* A file of 128 KiB in the page cache. */
 struct Cached {
     TempDir dir;
@@ -62,7 +70,7 @@ TEST(Alone, IsDoneInPlaceOfTheLoopButNotForEver)
                          EXPECT_EQ(10u, cached.loops_of(10 * (kInARow + 1), 1));
                          return 0;
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 TEST(Alone, MayBeWhatASocketOrAPipeHasRoomForOrANop)
@@ -92,7 +100,7 @@ TEST(Alone, IsLeftToTheLoopWhenItIsLong)
                          EXPECT_EQ(5u, cached.loops_of(5, 16 * 1024 + 1));
                          return 0;
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 TEST(Alone, IsLeftToTheLoopWhereSomebodyIsReady)
@@ -111,7 +119,7 @@ TEST(Alone, IsLeftToTheLoopWhereSomebodyIsReady)
                          EXPECT_TRUE(ran);
                          return coil_scope_close(&scope, 0);
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 /* A completion that the kernel has is not kept waiting. */
@@ -130,7 +138,7 @@ TEST(Alone, IsLeftToTheLoopWhereTheKernelHasNews)
                          EXPECT_TRUE(coil_future_done(&read));
                          return coil_await(&read) == 1 && byte == 'x' ? 0 : -EIO;
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 /* Messages of this turn go at its end. */
@@ -168,7 +176,7 @@ TEST(Alone, IsNoneThatComesBehindOthers)
                          EXPECT_TRUE(coil_future_done(&nop));
                          return (int)coil_await(&nop);
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 /* An empty pipe is as slow as a device. */
@@ -193,7 +201,7 @@ TEST(Alone, ThatIsNotDoneAtOnceIsWaitedForAndSoAreSomeAfterIt)
                          EXPECT_EQ(0u, cached.loops_of(1, 1));
                          return 0;
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 TEST(Alone, HoldsUpNoTimerAndNoCompletionOfOthers)
@@ -219,7 +227,7 @@ TEST(Alone, HoldsUpNoTimerAndNoCompletionOfOthers)
                          EXPECT_TRUE(slept);
                          return coil_scope_close(&scope, 0);
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 TEST(Alone, IsRefusedOnceItsScopeIsCancelled)
@@ -234,7 +242,7 @@ TEST(Alone, IsRefusedOnceItsScopeIsCancelled)
                          EXPECT_EQ(1, coil_pread(cached.file, cached.bytes.data(), 1, 0));
                          return 0;
                      },
-                     on_kernel()));
+                     on_kernel_without_spin()));
 }
 
 } // namespace
