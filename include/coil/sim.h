@@ -65,9 +65,11 @@
  * and an fsync that fails, after which what was written, or a name in that directory, is not
  * durable, however often it is repeated.
  *
- * A future that outlives the function whose variable it was stops the program when its operation
- * ends, whether that memory is nobody's then or looks like another's. So does one whose memory was
- * used for something else, or that was started again, while its operation was in flight.
+ * A future that outlives the function whose variable it was stops the program, as a rule as soon as
+ * its coroutine waits further up than that, if not then when its operation ends, whether that
+ * memory is nobody's or looks like another's. So does one whose memory was used for something else,
+ * or that was started again, while its operation was in flight. Not seen is one whose block has
+ * ended while its function goes on, and has not used that memory.
  *
  * The world is closed: when all coroutines wait for something that nobody in it will ever do, that
  * is a deadlock, and reported as coil_run() does (coil/runtime.h), also when operations are in

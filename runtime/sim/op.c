@@ -402,6 +402,7 @@ void coil__sim_submit(struct coil__sim_ring *ring)
     const struct io_uring_sq *sq = &ring->ring->uring.sq;
     while (ring->sq_head != sq->sqe_tail) /* ends: nobody fills entries meanwhile */
         submit(ring, &sq->sqes[ring->sq_head++ & ring->sq_mask]);
+    coil__sim_check_latest(ring);
 }
 
 void coil__sim_drop_ops(struct coil__sim_ring *ring)

@@ -13,9 +13,11 @@ struct SimFrameDeathTest : testing::Test {
 };
 
 /* AddressSanitizer has it elsewhere if it looks for uses after a return, and is faster. */
-const char kSentence[] = "sim/frame.c:[0-9]+: an operation has ended whose future is gone: the "
-                         "function that had it has returned, in coroutine fn of coil_run\\(\\)"
-                         "|AddressSanitizer: stack-use-after-return";
+const char kSentence[] =
+    "sim/frame.c:[0-9]+: the future of a (nop|recv) in flight \\([0-9]+ in the "
+    "trace\\) is gone: the function that had it has returned, in coroutine "
+    "fn of coil_run\\(\\)"
+    "|AddressSanitizer: stack-use-after-return";
 
 __attribute__((noinline)) void forget_a_nop()
 {
@@ -29,6 +31,35 @@ __attribute__((noinline)) int forget_a_nop_far_down()
     volatile char room[8192] = {};
     forget_a_nop();
     return room[0];
+}
+
+/* Further down than others will reach. It may wait before it returns. */
+__attribute__((noinline)) int forget_a_recv(int fd, int64_t wait)
+{
+    static char byte;
+    coil_future room[200]; /* of which only the first, the lowest, is touched */
+    coil_recv_start(&room[0], fd, &byte, 1, 0);
+    return wait > 0 ? coil_sleep(wait) : 0;
+}
+
+/* To a child, which lives longer. */
+__attribute__((noinline)) void lend_a_future(Children &children, coil_scope &scope, int fd)
+{
+    static char byte;
+    coil_future room[200]; /* as above */
+    children.start(scope, [&room, fd] {
+        coil_recv_start(&room[0], fd, &byte, 1, 0);
+        return coil_sleep(COIL_FOREVER);
+    });
+    EXPECT_EQ(0, coil_sleep(COIL_MSEC));
+}
+
+/* With room that nobody touches. */
+__attribute__((noinline)) int rest_far_down(int64_t span)
+{
+    char room[2 * sizeof(coil_future[200])];
+    asm volatile("" : : "r"(&room) : "memory");
+    return coil_sleep(span);
 }
 
 /* Takes as much of the stack as that, and leaves its futures to who calls. */
@@ -67,6 +98,42 @@ TEST_F(SimFrameDeathTest, StopsWhereAFutureHasOutlivedItsFunction)
                               }),
                      kSentence);
     }
+}
+
+/* And whose memory, when its operation ends, lies in the room of another, who has not touched it.
+ */
+TEST_F(SimFrameDeathTest, StopsWhereAFunctionHasReturnedThoughAnotherHasItsMemoryInTheEnd)
+{
+    for (int64_t rest : {INT64_C(0), COIL_MSEC}) { /* before the operation has begun, and after */
+        EXPECT_DEATH(simulate(1,
+                              [=] {
+                                  Pair pair = connected();
+                                  int err = forget_a_recv(pair.server, COIL_MSEC - rest);
+                                  err = err < 0 ? err : coil_sleep(COIL_MSEC);
+                                  if (err == 0 && coil_send(pair.client, "x", 1, 0) == 1)
+                                      err = rest_far_down(COIL_SEC);
+                                  return err;
+                              }),
+                     kSentence);
+    }
+}
+
+TEST_F(SimFrameDeathTest, StopsWhereAFutureOfAnotherCoroutineHasOutlivedItsFunction)
+{
+    const char sentence[] = "sim/frame.c:[0-9]+: an operation has ended whose future is gone: the "
+                            "function that had it has returned, in coroutine fn of coil_run\\(\\)"
+                            "|AddressSanitizer: stack-use-after-return";
+    EXPECT_DEATH(simulate(1,
+                          [] {
+                              Pair pair = connected();
+                              Children children;
+                              COIL_SCOPE(scope, COIL_FOREVER);
+                              lend_a_future(children, scope, pair.server);
+                              if (coil_send(pair.client, "x", 1, 0) < 0)
+                                  return -1;
+                              return coil_sleep(COIL_SEC);
+                          }),
+                 sentence);
 }
 
 TEST(SimFrame, OfWhoCallsHasAllThatAFunctionStarted)
