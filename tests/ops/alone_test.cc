@@ -230,6 +230,50 @@ TEST(Alone, HoldsUpNoTimerAndNoCompletionOfOthers)
                      on_kernel_without_spin()));
 }
 
+/* A driver that executes its entries at once, and whose bell rings then: to hear it takes another.
+ */
+void execute_and_ring(coil__ring *ring, unsigned entries)
+{
+    EXPECT_LE(0, ring->driver->enter(ring, entries, 0, COIL_FOREVER));
+    const io_uring_cq &cq = ring->uring.cq;
+    io_uring_cqe &cqe = cq.cqes[*cq.ktail & *cq.kring_mask];
+    cqe.user_data = COIL__TAG_BELL;
+    cqe.res = 0;
+    cqe.flags = 0;
+    ++*cq.ktail;
+}
+
+void hear_it_by_an_entry(coil__ring *ring)
+{
+    io_uring_sqe *sqe = coil__ring_sqe(ring);
+    io_uring_prep_nop(sqe);
+    coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
+}
+
+/* The entry of a completion that came with its own is not left until the budget is spent. */
+TEST(Alone, EndsTheTurnForAnEntryThatACompletionHasLedTo)
+{
+    coil_options options = cores(1);
+    options.ring = "poll"; /* so that the queues are memory like any other */
+    EXPECT_EQ(0, run(
+                     [] {
+                         coil__ring *ring = coil__ring_here;
+                         const coil__ring_driver *poll = ring->driver;
+                         coil__ring_driver ringing = *poll;
+                         ringing.submit = execute_and_ring;
+                         ringing.arm_bell = hear_it_by_an_entry;
+                         ring->driver = &ringing;
+                         ring->has_bell = true;
+                         EXPECT_EQ(0u, loops_while([] { EXPECT_EQ(0, coil_nop()); }));
+                         EXPECT_EQ(1u, coil__ring_unsubmitted(ring));
+                         EXPECT_TRUE(coil__sched->loop_due);
+                         ring->driver = poll;
+                         poll->close_bell(ring);
+                         return 0;
+                     },
+                     options));
+}
+
 TEST(Alone, IsRefusedOnceItsScopeIsCancelled)
 {
     EXPECT_EQ(0, run(
