@@ -168,6 +168,7 @@ int main(int argc, char **argv)
         .subject_count = 2,
         .window_ms = 50,
         .quick_window_ms = 20,
+        .rounds = harness_rounds(&harness, 3),
         .two_cpus = true,
     };
     if (harness.placement.load_cpu < 0)

@@ -214,6 +214,7 @@ int main(int argc, char **argv)
                                    .subject_count = 3,
                                    .window_ms = 50,
                                    .quick_window_ms = 20,
+                                   .rounds = harness_rounds(&harness, 3),
                                    .two_cpus = true,
                                });
     return harness_close(&harness);

@@ -322,12 +322,6 @@ static const struct metric metrics[] = {
 
 /* A device that others use as well changes its speed by tens of percent from one window to the
  * next: many short ones tell more than few long ones. */
-static unsigned device_rounds(const struct harness *harness)
-{
-    unsigned rounds = harness->quick ? harness->rounds : 2 * harness->rounds;
-    return rounds < ROUND_MAX ? rounds : ROUND_MAX;
-}
-
 static void measure_device(struct harness *harness, int file, size_t size)
 {
     static const unsigned depths[] = {1, 8, 32, 128};
@@ -358,7 +352,7 @@ static void measure_device(struct harness *harness, int file, size_t size)
                                   .point = &point,
                                   .window_ms = 150,
                                   .quick_window_ms = 30,
-                                  .rounds = device_rounds(harness),
+                                  .rounds = harness_rounds(harness, 2),
                               });
     }
     if (direct >= 0)

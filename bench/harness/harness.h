@@ -76,6 +76,10 @@ void harness_open(struct harness *harness, int argc, char **argv, const char *be
 /* Whether the user asked for the case of this name. */
 bool harness_wants(const struct harness *harness, const char *case_name);
 
+/* So many times as many rounds as usual, for a case whose rounds differ much; as many as usual if
+ * it has to be quick. */
+unsigned harness_rounds(const struct harness *harness, unsigned times);
+
 /* What a measure_fn returns for a result of coil's or liburing's: NULL unless it is negative. */
 const char *harness_reason(int result);
 

@@ -114,6 +114,12 @@ bool harness_wants(const struct harness *harness, const char *case_name)
     return harness->only_case == NULL || strstr(case_name, harness->only_case) != NULL;
 }
 
+unsigned harness_rounds(const struct harness *harness, unsigned times)
+{
+    unsigned rounds = harness->quick ? harness->rounds : times * harness->rounds;
+    return rounds < ROUND_MAX ? rounds : ROUND_MAX;
+}
+
 void harness_progress(const struct harness *harness, const char *case_name, const char *format, ...)
 {
     if (!isatty(STDERR_FILENO))
