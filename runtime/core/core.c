@@ -229,6 +229,14 @@ static bool has_work(struct coil__core *core)
 /* So often a core looks out before it asks for the time, which takes as long as two looks. */
 enum { LOOKS = 32 };
 
+/* The coroutine that alone is ready, if it waits for little else; else NULL. */
+static const struct coil_task *alone_ready(const struct coil__sched *sched)
+{
+    const struct coil_task *task = sched->ready;
+    bool alone = task != NULL && task->next == NULL && sched->run == NULL;
+    return alone && sched->queues.waiting == 0 && task->in_flight <= 1 ? task : NULL;
+}
+
 /* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
 static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 {
@@ -250,7 +258,7 @@ static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
         }
         enter_if_useful(core);
         if (has_work(core)) {
-            coil__spin_hit(&core->spin, coil__completions);
+            coil__spin_hit(&core->spin, coil__completions, alone_ready(&core->sched));
             return true;
         }
         now = coil__clock_now();

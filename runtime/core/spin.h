@@ -10,7 +10,9 @@
  *     balance:   of every 128 look-outs that met a completion. One who serves a single peer ends 1
  *                operation or 2 for each. If there are more, the core serves many at once: what
  *                piles up while it sleeps shares one wake-up, and looking out would only serve it
- *                one by one, at a higher price. That is a failed try as well.
+ *                one by one, at a higher price. That is a failed try as well. But however many
+ *                operations a request takes that end at once, if look-outs keep meeting the same
+ *                coroutine, that is a single peer's.
  */
 #ifndef COIL_CORE_SPIN_H
 #define COIL_CORE_SPIN_H
@@ -25,7 +27,8 @@ enum {
     COIL__SPIN_REST_MIN = 16,
     COIL__SPIN_REST_MAX = 1024,
     COIL__SPIN_WEIGHED = 128,
-    COIL__SPIN_MANY = 320, /* operations that end for so many look-outs */
+    COIL__SPIN_MANY = 320,  /* operations that end for so many look-outs */
+    COIL__SPIN_OTHERS = 32, /* of those, which met another coroutine than the last one did */
 };
 
 struct coil__spin {
@@ -33,8 +36,10 @@ struct coil__spin {
     int score;
     int rest;
     int next_rest;
-    int weighed;    /* look-outs in the balance */
-    uint32_t ended; /* operations, when it began */
+    int weighed;     /* look-outs in the balance */
+    int others;      /* of those, as above */
+    uint32_t ended;  /* operations, when it began */
+    const void *met; /* by the last one: the only coroutine that it made ready; else NULL */
 };
 
 static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
@@ -44,7 +49,9 @@ static inline void coil__spin_init(struct coil__spin *spin, int64_t spin_ns)
     spin->rest = 0;
     spin->next_rest = COIL__SPIN_REST_MIN;
     spin->weighed = 0;
+    spin->others = 0;
     spin->ended = 0;
+    spin->met = NULL;
 }
 
 /* How long to look out now; 0: not at all. */
@@ -98,16 +105,21 @@ static inline void coil__spin_hit_mail(struct coil__spin *spin)
         spin->next_rest = COIL__SPIN_REST_MIN;
 }
 
-/* A completion came in time. `ended` is a count of all operations that have ended so far. */
-static inline void coil__spin_hit(struct coil__spin *spin, uint32_t ended)
+/* A completion came in time. `ended` is a count of all operations that have ended so far; `met` is
+ * the coroutine that goes on now, if it is the only one and waits for little else, or NULL. */
+static inline void coil__spin_hit(struct coil__spin *spin, uint32_t ended, const void *met)
 {
     coil__spin_credit(spin);
-    if (spin->weighed++ == 0)
+    if (spin->weighed++ == 0) {
         spin->ended = ended;
+        spin->others = 0;
+    }
+    spin->others += met == NULL || met != spin->met;
+    spin->met = met;
     if (spin->weighed <= COIL__SPIN_WEIGHED)
         return;
     spin->weighed = 0;
-    if (ended - spin->ended >= COIL__SPIN_MANY)
+    if (ended - spin->ended >= COIL__SPIN_MANY && spin->others >= COIL__SPIN_OTHERS)
         coil__spin_rest(spin);
     else
         spin->next_rest = COIL__SPIN_REST_MIN;

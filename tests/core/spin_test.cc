@@ -7,6 +7,7 @@ extern "C" {
 #include "core/spin.h"
 }
 
+#include <array>
 #include <ctime>
 
 using namespace coil_test;
@@ -51,17 +52,20 @@ TEST(Spin, IsGivenUpWhereItNeverPays)
     EXPECT_LE(tries, 102);
 }
 
-/* How often a core that meets a completion whenever it looks out, and for which `each` operations
- * end between two waits, looked out in the last `waits` of twice as many. */
-int tries_among(coil__spin &spin, int waits, unsigned each)
+/* How often a core that meets a completion whenever it looks out, those of `peers` in turn, and for
+ * which `each` operations end between two waits, looked out in the last `waits` of twice as many.
+ */
+int tries_among(coil__spin &spin, int waits, unsigned each, unsigned peers)
 {
+    const std::array<char, 8> coroutines = {};
     int tries = 0;
     uint32_t ended = 0;
     for (int i = 0; i < 2 * waits; i++) {
         ended += each;
         if (coil__spin_span(&spin) > 0) {
             tries += i >= waits;
-            coil__spin_hit(&spin, ended);
+            const void *met = peers > 0 ? &coroutines[unsigned(i) % peers] : nullptr;
+            coil__spin_hit(&spin, ended, met);
         }
     }
     return tries;
@@ -73,7 +77,7 @@ TEST(Spin, IsTakenUpAgainOnceItPays)
     coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
     tries_in(spin, 10000);
     int waits = 2 * COIL__SPIN_REST_MAX;
-    EXPECT_EQ(waits, tries_among(spin, waits, 2));
+    EXPECT_EQ(waits, tries_among(spin, waits, 2, 2));
     tries_in(spin, 10000);
     for (int i = 0; i < 2 * COIL__SPIN_REST_MAX; i++) {
         if (coil__spin_span(&spin) > 0)
@@ -90,8 +94,20 @@ TEST(Spin, IsGivenUpByACoreThatServesManyAtOnce)
     coil__spin spin;
     coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
     int waits = 20 * COIL__SPIN_REST_MAX;
-    EXPECT_LT(tries_among(spin, waits, 4), waits / 5);
-    EXPECT_EQ(waits, tries_among(spin, waits, 2));
+    EXPECT_LT(tries_among(spin, waits, 4, 8), waits / 5);
+    EXPECT_LT(tries_among(spin, waits, 4, 2), waits / 5);
+    EXPECT_LT(tries_among(spin, waits, 4, 0), waits / 5) << "several at a time";
+    EXPECT_EQ(waits, tries_among(spin, waits, 2, 2));
+}
+
+TEST(Spin, GoesOnForASinglePeerHoweverManyOperationsARequestTakes)
+{
+    coil__spin spin;
+    coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
+    int waits = 20 * COIL__SPIN_REST_MAX;
+    EXPECT_EQ(waits, tries_among(spin, waits, 10, 1));
+    EXPECT_LT(tries_among(spin, waits, 10, 3), waits / 5);
+    EXPECT_EQ(waits, tries_among(spin, waits, 10, 1)) << "and begins again";
 }
 
 TEST(Spin, SurvivesAMissNowAndThen)
