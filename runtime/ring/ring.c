@@ -81,7 +81,7 @@ static __attribute__((cold, noinline)) void plan_to_ask_again(struct coil__ring 
 static __attribute__((cold, noinline)) void forget_cancel(struct coil__ring *ring,
                                                           struct coil_future *future)
 {
-    if (future->kind->cancel != coil__op_cancel)
+    if (future->state != COIL__FUTURE_CANCELLING || future->kind->cancel != coil__op_cancel)
         return; /* it was not asked, or only until coil__op_settle() */
     coil__list_remove(&future->entry.cancelling);
     if (!coil__list_empty(&ring->cancelling))
@@ -105,6 +105,7 @@ int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *dri
 {
     memset(ring, 0, sizeof(*ring));
     ring->driver = driver;
+    ring->sched = coil__sched;
     coil__list_init(&ring->cancelling);
     ring->ask_again.expire = ask_again;
     ring->ask_again_pause = ask_again_min;
@@ -192,7 +193,8 @@ static inline unsigned take(struct coil__ring *ring, const struct io_uring_cqe *
     if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0))
         return take_event(ring, cqe);
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
-    if (__builtin_expect(future->state == COIL__FUTURE_CANCELLING, 0))
+    /* What coil__future_complete() asks as well, so that both take one comparison. */
+    if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         forget_cancel(ring, future);
     coil__future_complete(future, coil__op_result(future, cqe->res));
     return 1;
@@ -268,7 +270,7 @@ void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline
     int err = ring->driver->enter(ring, coil__ring_unsubmitted(ring), wait, deadline);
     if (__builtin_expect(err < 0, 0))
         lost(ring, err);
-    coil__sched->loop_due = false;
+    ring->sched->loop_due = false;
     coil__ring_reap(ring);
 }
 

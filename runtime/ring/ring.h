@@ -169,7 +169,8 @@ struct coil__ring_files {
 struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
-    unsigned sq_limit;    /* SQ entries */
+    struct coil__sched *sched; /* of the thread that opened it */
+    unsigned sq_limit;         /* SQ entries */
     unsigned full_at;     /* the SQ's tail when it may be full: as of the last look at its head */
     bool stuck;           /* the driver said so; for the core to see, and to reset */
     bool lost_power;      /* a simulated one: all in flight has ended, which is no deadlock */
@@ -256,7 +257,7 @@ static inline void coil__ring_submit(struct coil__ring *ring)
 {
     ring->driver->submit(ring, coil__ring_unsubmitted(ring));
     /* Before the completions, which may lead to other entries. */
-    coil__sched->loop_due = coil__ring_unsubmitted(ring) > 0;
+    ring->sched->loop_due = coil__ring_unsubmitted(ring) > 0;
     coil__ring_reap(ring);
 }
 
@@ -291,6 +292,8 @@ static inline struct io_uring_sqe *coil__ring_sqe(const struct coil__ring *ring)
     const struct io_uring_sq *sq = &ring->uring.sq;
     struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail & (ring->sq_limit - 1)];
     coil__sqe_clear(sqe);
+    if (sqe == NULL)
+        __builtin_unreachable(); /* spares who asks whether there is one */
     return sqe;
 }
 
@@ -301,7 +304,7 @@ static inline void coil__ring_push(struct coil__ring *ring, struct io_uring_sqe 
 {
     sqe->user_data = user_data;
     ring->uring.sq.sqe_tail++;
-    coil__sched->loop_due = true;
+    ring->sched->loop_due = true;
     if (__builtin_expect(ring->uring.sq.sqe_tail == ring->full_at, 0))
         coil__ring_flush(ring);
 }
