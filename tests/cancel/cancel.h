@@ -40,6 +40,13 @@ struct CancelRow {
     const char *not_simulated = nullptr; /* why a simulated world can't have it */
 };
 
+/* Whether it may be stopped though its row says otherwise: a simulated kernel takes its time also
+ * for what the real one does at once, and for each step. But not for cleanup. */
+inline bool takes_time(const CancelRow &row, const Operation &operation)
+{
+    return is_simulated() && !operation.is_local && row.before == REFUSED;
+}
+
 template <class T> std::unique_ptr<Operation> make()
 {
     return std::make_unique<T>();

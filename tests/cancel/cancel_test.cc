@@ -115,6 +115,7 @@ TEST(Cancel, OfAScopeRefusesOperationsBeforeTheKernelSeesThem)
 /* The bytes are there and the deadline has passed before the loop looks at either. */
 TEST(Cancel, ByADeadlineInTheTurnOfTheCompletionGivesTheResult)
 {
+    COIL_SKIP_IF_SIMULATED("a read that could be done at once takes its time there");
     EXPECT_EQ(0, run([] {
                   Pair pipe = make_pipe();
                   char bytes[4];

@@ -379,19 +379,20 @@ private:
 
 constexpr const char *kAtOnce = "the kernel does it while it takes the entry";
 constexpr const char *kCleanup = "cleanup must not be stopped";
+constexpr const char *kInside = "what it makes is in the simulated world, where we can't look";
 
 const CancelRow kRows[] = {
     /* call                before    in flight racing    after */
     {"coil_accept", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Accepting>},
     {"coil_acceptor_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Acceptor>},
-    {"coil_open", REFUSED, EITHER, EITHER, HAPPENED, "", make<Opening>},
-    {"coil_socket", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<MakingSocket>},
+    {"coil_open", REFUSED, EITHER, EITHER, HAPPENED, "", make<Opening>, kInside},
+    {"coil_socket", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<MakingSocket>, kInside},
     {"coil_connect", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Connecting>},
     {"coil_bind", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Binding>},
     {"coil_listen", REFUSED, HAPPENED, HAPPENED, HAPPENED, kAtOnce, make<Listening>},
-    {"coil_tcp_listen", REFUSED, STOPPED, EITHER, HAPPENED, "", make<TcpListening>},
+    {"coil_tcp_listen", REFUSED, STOPPED, EITHER, HAPPENED, "", make<TcpListening>, kInside},
     {"coil_listener_open", REFUSED, STOPPED, EITHER, HAPPENED, "", make<OpeningListener>},
-    {"coil_listener_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Serving>},
+    {"coil_listener_next", REFUSED, STOPPED, EITHER, HAPPENED, "", make<Serving>, kInside},
     {"coil_shutdown", REFUSED, EITHER, EITHER, HAPPENED, "", make<Shutting>},
     {"coil_close", HAPPENED, HAPPENED, HAPPENED, HAPPENED, kCleanup, make<Closing>},
 };

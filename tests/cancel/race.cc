@@ -223,15 +223,17 @@ struct Tally {
     int happened = 0, stopped = 0, dropped = 0;
 };
 
-/* Both sides must have won: not by chance alone, but often. */
+/* Both sides must have won: not by chance alone, but often. In a simulated world, where a thread's
+ * time is not the core's, nobody knows who will. */
 void expect_winners(const CancelRow &row, const Operation &operation, const Tally &tally)
 {
     printf("happened %d, stopped %d, dropped %d\n", tally.happened, tally.stopped, tally.dropped);
-    int often = (tally.happened + tally.stopped) / 200;
+    int often = is_simulated() ? 0 : (tally.happened + tally.stopped) / 200;
     EXPECT_GE(tally.happened, often) << "of " << tally.happened + tally.stopped;
     bool may_stop = row.racing == EITHER || row.racing == FIRST;
     EXPECT_GE(tally.stopped, may_stop && !operation.is_instant ? often : 0);
-    EXPECT_TRUE(may_stop || tally.stopped == 0) << "impossible: " << row.why;
+    EXPECT_TRUE(may_stop || tally.stopped == 0 || takes_time(row, operation))
+        << "impossible: " << row.why;
 }
 
 /* What came of a round, and by which way it was given up. */

@@ -281,6 +281,9 @@ const StreamOp kSendmsg = {
     false, false, [](coil_future *f, Args &a) { coil_sendmsg_start(f, a.fd, &a.message, 0); },
     [](Args &a) { return coil_sendmsg(a.fd, &a.message, 0); }};
 
+constexpr const char *kParts = "it sends parts of any size, so that to empty the other side once "
+                               "need not be enough";
+
 const CancelRow kRows[] = {
     /* call                     before   in flight racing  after */
     {"coil_read", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kRead>},
@@ -295,14 +298,17 @@ const CancelRow kRows[] = {
     {"coil_recvmsg", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Incoming, kRecvmsg>},
     {"coil_write", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kWrite>},
     {"coil_writev", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kWritev>},
-    {"coil_write_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kWriteAll>},
+    {"coil_write_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kWriteAll>,
+     kParts},
     {"coil_send", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kSend>},
     {"coil_send_with_waitall", REFUSED, STOPPED, EITHER, HAPPENED, "",
      make_stream<Outgoing, kSendOfAll>},
-    {"coil_send_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kSendAll>},
+    {"coil_send_all", REFUSED, PARTLY, EITHER, HAPPENED, "", make_stream<Outgoing, kSendAll>,
+     kParts},
     {"coil_send_zc", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<OutgoingOverTcp, kSendZc>},
     /* Of a Unix socket the kernel has to say first that a copy is needed. */
-    {"coil_send_zc_all", REFUSED, EITHER, EITHER, HAPPENED, "", make_stream<Outgoing, kSendZcAll>},
+    {"coil_send_zc_all", REFUSED, EITHER, EITHER, HAPPENED, "", make_stream<Outgoing, kSendZcAll>,
+     kParts},
     {"coil_sendmsg", REFUSED, STOPPED, EITHER, HAPPENED, "", make_stream<Outgoing, kSendmsg>},
 };
 INSTANTIATE_TEST_SUITE_P(Stream, CancelledOperation, testing::ValuesIn(kRows), name_of_row);
