@@ -105,6 +105,31 @@ int file_failure_note(struct file_failure *failure, const char *path, ssize_t er
     return (int)err;
 }
 
+int file_tool_create(const char *path, const struct statx *from, struct file_failure *failure)
+{
+    struct statx to;
+    int err = coil_statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &to);
+    if (err == 0 && from->stx_ino == to.stx_ino && from->stx_dev_major == to.stx_dev_major &&
+        from->stx_dev_minor == to.stx_dev_minor) {
+        *failure = (struct file_failure){path, "is the file to copy from"};
+        return -EEXIST;
+    }
+    int fd = coil_open(path, O_WRONLY | O_CREAT | O_TRUNC, from->stx_mode & 0777);
+    return file_failure_note(failure, path, fd);
+}
+
+int file_progress_show(void *arg)
+{
+    const struct file_progress *progress = arg;
+    if (!isatty(STDERR_FILENO))
+        return 0;
+    while (coil_sleep(COIL_SEC) == 0)
+        fprintf(stderr, "\r%s: %ju of %ju MiB\033[K", progress->path,
+                (uintmax_t)progress->done >> 20, (uintmax_t)progress->size >> 20);
+    fprintf(stderr, "\r\033[K");
+    return 0;
+}
+
 int file_failure_print(const struct file_failure *failure, int err, const char *consequence)
 {
     const char *program = program_invocation_short_name;

@@ -40,6 +40,21 @@ struct file_failure {
 /* Remembers a failure (`err` < 0), unless it merely follows from an earlier one. Returns `err`. */
 int file_failure_note(struct file_failure *failure, const char *path, ssize_t err);
 
+/* Opens a file to write it anew, with the permissions of `from`; but not if it is that file, which
+ * would be gone then. Returns the descriptor, or the error, which is noted. */
+COIL_SUSPENDS int file_tool_create(const char *path, const struct statx *from,
+                                   struct file_failure *failure);
+
+/* How much of a file is done, in bytes. */
+struct file_progress {
+    const char *path;
+    uint64_t done, size;
+};
+
+/* A coroutine that says so on a terminal, once a second, until it is cancelled. Its argument is the
+ * struct file_progress. */
+int file_progress_show(void *arg);
+
 /* Prints `program: FILE: reason`, and `consequence` behind it. Returns 1, for main(). */
 int file_failure_print(const struct file_failure *failure, int err, const char *consequence);
 
