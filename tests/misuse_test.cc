@@ -80,9 +80,9 @@ constexpr const char *kNoReply =
     "coil_receiver_reply: not a lent buffer of this core, or released already";
 
 constexpr const char *kFuture = "future/future.c", *kScope = "future/scope.c",
-                     *kTask = "coro/task.h", *kReceiver = "ops/receiver.c",
-                     *kAcceptor = "ops/acceptor.c", *kBuffers = "core/buffers.c",
-                     *kRun = "core/run.c";
+                     *kScopeEnd = "future/scope.h", *kTask = "coro/task.h",
+                     *kReceiver = "ops/receiver.c", *kAcceptor = "ops/acceptor.c",
+                     *kBuffers = "core/buffers.c", *kRun = "core/run.c";
 
 const Misuse kFutures[] = {
     {"AwaitOfWhatWasNeverStarted", kFuture, kIdle, kFirst,
@@ -239,12 +239,12 @@ const Misuse kScopes[] = {
          COIL_SCOPE(scope, COIL_FOREVER);
          return coil_spawn_copy(&scope, call_body, much, sizeof(much));
      }},
-    {"ReturnWithOneOpen", kScope, kOpen, kFirst,
+    {"ReturnWithOneOpen", kScopeEnd, kOpen, kFirst,
      [] {
          coil_scope_open(&left_scope, COIL_FOREVER);
          return 0;
      }},
-    {"ReturnOfAChildWithOneOpen", kScope, kOpen, kNamed,
+    {"ReturnOfAChildWithOneOpen", kScopeEnd, kOpen, kNamed,
      [] {
          return in_child([](void *) {
              coil_task_rename("the guilty one");

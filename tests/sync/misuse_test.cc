@@ -8,7 +8,7 @@ using namespace coil_test;
 
 namespace {
 
-constexpr const char *kScope = "future/scope.c", *kTask = "coro/task.h";
+constexpr const char *kScopeEnd = "future/scope.h", *kTask = "coro/task.h";
 constexpr const char *kMutex = "sync/mutex.c", *kRwlock = "sync/rwlock.c", *kSem = "sync/sem.c",
                      *kCond = "sync/cond.c", *kEvent = "sync/event.c", *kBarrier = "sync/barrier.c",
                      *kGroup = "sync/wait_group.c", *kOnce = "sync/once.c";
@@ -75,16 +75,16 @@ const Misuse kLocks[] = {
      }},
     {"MutexDestroyWhileHeld", kMutex, "coil_mutex_destroy: it is held", kFirst,
      [] { return use_while_held<coil_mutex>(coil_mutex_lock, coil_mutex_destroy); }},
-    {"ReturnWithAMutexHeld", kScope, kLockHeld, kFirst,
+    {"ReturnWithAMutexHeld", kScopeEnd, kLockHeld, kFirst,
      [] { return coil_mutex_lock(&left_mutex); }},
-    {"ReturnWithAMutexGrantedUnseen", kScope, kLockHeld, kFirst,
+    {"ReturnWithAMutexGrantedUnseen", kScopeEnd, kLockHeld, kFirst,
      [] {
          coil_mutex_lock_start(&left_future, &left_mutex);
          return 0;
      }},
-    {"ReturnWithARwlockRead", kScope, kLockHeld, kFirst,
+    {"ReturnWithARwlockRead", kScopeEnd, kLockHeld, kFirst,
      [] { return coil_rwlock_read(&left_rwlock); }},
-    {"ReturnOfAChildWithARwlockWritten", kScope, kLockHeld, kChild,
+    {"ReturnOfAChildWithARwlockWritten", kScopeEnd, kLockHeld, kChild,
      [] {
          Children children;
          COIL_SCOPE(scope, COIL_FOREVER);
