@@ -231,7 +231,7 @@ TEST_F(Stall, IsNotSeenInACoroutineThatIsAloneInEveryTurn)
                          coil_time end = coil_after(4 * kGenerous);
                          while (coil_now() < end) {
                              compute(COIL_MSEC);
-                             EXPECT_EQ(0, coil_nop());
+                             EXPECT_EQ(0, coil_sleep(1));
                          }
                          return 0;
                      },
