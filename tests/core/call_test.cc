@@ -100,7 +100,7 @@ TEST(Call, ManyAtATimeAllComeBack)
     };
     auto square = [](void *arg) {
         int number = static_cast<One *>(arg)->number;
-        int result = number % 3 == 0 ? coil_nop() : number % 3 == 1 ? coil_yield() : 0;
+        int result = number % 3 == 0 ? coil_sleep(1) : number % 3 == 1 ? coil_yield() : 0;
         return result < 0 ? result : number * number;
     };
     run(
@@ -202,7 +202,7 @@ TEST(Call, RunsInACoroutineOfItsOwn)
                                   EXPECT_EQ(nullptr, coil_local_get(&key));
                                   coil_local_set(&key, &names);
                                   coil_task_rename("renamed");
-                                  EXPECT_EQ(0, coil_nop());
+                                  EXPECT_EQ(0, coil_sleep(1));
                                   EXPECT_EQ(&names, coil_local_get(&key));
                                   EXPECT_STREQ("renamed", coil_task_name());
                                   return 0;
@@ -406,7 +406,7 @@ int be_raced(void *arg)
     raced->started = true;
     int result = 0;
     for (int i = 0; i < raced->pause && result == 0; i++)
-        result = i % 2 == 0 ? coil_nop() : coil_yield();
+        result = i % 2 == 0 ? coil_sleep(1) : coil_yield();
     raced->ended = true;
     return result < 0 ? result : 7;
 }
@@ -520,7 +520,7 @@ TEST(SpawnOn, LeavingTheRunWithCallsUnderWayEndsThemAll)
         std::atomic<int> started{0}, ended{0};
         Body child = [&] {
             started++;
-            int result = coil_nop();
+            int result = coil_sleep(1);
             if (result >= 0)
                 result = wait_for_ever();
             ended++;

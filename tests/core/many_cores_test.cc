@@ -37,7 +37,7 @@ TEST_P(ManyCores, CallEachOther)
         for (unsigned i = 0; i < kRounds; i++) {
             unsigned to = (core + i) % coil_core_count();
             EXPECT_EQ(int(to), call(to, [] {
-                          EXPECT_EQ(0, coil_nop());
+                          EXPECT_EQ(0, coil_sleep(1));
                           return int(coil_core_self());
                       }));
         }

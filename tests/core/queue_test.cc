@@ -70,7 +70,7 @@ TEST(WorkQueue, IsInheritedByWhatACoroutineSpawnsAndCalls)
     auto expect_batch = [] {
         EXPECT_EQ("batch", queue_here());
         give_way();
-        EXPECT_EQ(0, coil_nop());
+        EXPECT_EQ(0, coil_sleep(1));
         EXPECT_EQ("batch", queue_here());
         return 0;
     };
