@@ -163,13 +163,12 @@ static inline void empty_outbox(struct coil__core *core)
         coil__core_send_outbox(core);
 }
 
-/* Resumes as which a turn in place of the loop's counts, at least; and when somebody waits for the
- * clock, at which only the loop looks. */
-enum { TURN_COST = 8, TURN_COST_WITH_TIMERS = 64 };
+/* As COIL__SUBMIT_COST, when somebody waits for the clock, at which only the loop looks. */
+enum { SUBMIT_COST_WITH_TIMERS = 64 };
 
 static unsigned cost_of_turn(const struct coil__core *core, unsigned entries)
 {
-    unsigned cost = coil__timers_empty(&core->timers) ? TURN_COST : TURN_COST_WITH_TIMERS;
+    unsigned cost = coil__timers_empty(&core->timers) ? COIL__SUBMIT_COST : SUBMIT_COST_WITH_TIMERS;
     return entries > cost ? entries : cost;
 }
 
