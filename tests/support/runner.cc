@@ -51,7 +51,7 @@ struct Running {
 };
 
 struct Options {
-    size_t jobs = 2;
+    size_t jobs = 4; /* more than CPUs: to take down a ring the kernel waits more than it works */
     seconds limit{0}; /* 0: limit_of() decides */
     bool list = false;
     bool fail_fast = false;
@@ -178,9 +178,14 @@ bool matches(const std::string &name, const std::vector<std::string> &filters)
     return filters.empty();
 }
 
+bool is_slow(const Test &test)
+{
+    return test.name.find("Slow") != std::string::npos;
+}
+
 seconds limit_of(const Test &test)
 {
-    seconds limit = test.name.find("Slow") != std::string::npos ? kSlowLimit : kLimit;
+    seconds limit = is_slow(test) ? kSlowLimit : kLimit;
     return COIL_TEST_SANITIZED ? limit * kSanitizedFactor : limit;
 }
 
@@ -390,6 +395,8 @@ int main(int argc, char **argv)
         if (matches(test.name, options.filters))
             tests.push_back(test);
     }
+    /* The slow ones first, so that none is left to run alone at the end. */
+    std::stable_partition(tests.begin(), tests.end(), is_slow);
     if (options.list) {
         for (const Test &test : tests)
             printf("%s\n", test.name.c_str());
