@@ -52,49 +52,30 @@ static int serve(void *arg)
     return coil_scope_close(&connections, is_good_end(conn.fd) ? 0 : conn.fd);
 }
 
-struct end {
-    struct coil_signals signals;
-    int64_t grace_ns;
-};
-
-/* The first signal ends the server gracefully, the next one at once. */
-static int end_on_signals(void *arg)
-{
-    struct end *end = arg;
-    for (int64_t grace_ns = end->grace_ns;; grace_ns = 0) { /* ends when it is cancelled */
-        int signal = coil_signal_wait(&end->signals);
-        if (signal < 0)
-            return signal;
-        coil_stop(grace_ns);
-    }
-}
-
-static int serve_on_all_cores(const struct server_options *options, struct coil_listener *listener)
+static int serve_on_all_cores(struct coil_listener *listener)
 {
     COIL_SCOPE(cores, COIL_FOREVER);
     int err = 0;
     for (unsigned core = 0; core < coil_core_count() && err >= 0; core++)
         err = coil_spawn_on(&cores, core, serve, listener);
-    if (err >= 0)
-        server_options_announce(&options->address);
     return coil_scope_close(&cores, err);
 }
 
-/* Serves until a signal ends it. */
-static int serve_until_signal(const struct server_options *options, struct coil_listener *listener)
+/* The first signal ends the server gracefully, the next one at once. */
+static int end_on_signals(void *arg)
 {
-    struct end end = {.grace_ns = options->grace_ns};
-    int err = coil_signals_open(&end.signals, COIL_SIGNAL(SIGTERM) | COIL_SIGNAL(SIGINT));
-    if (err < 0)
-        return err;
-    COIL_SCOPE(beside, COIL_FOREVER);
-    err = coil_spawn(&beside, end_on_signals, &end);
-    if (err >= 0)
-        err = serve_on_all_cores(options, listener);
-    coil_scope_cancel(&beside);
-    err = coil_scope_close(&beside, err);
-    coil_signals_close(&end.signals);
-    return err == -ECANCELED && coil_stopping() ? 0 : err; /* The grace is over: so be it. */
+    const struct server_options *options = arg;
+    COIL_SIGNALS(signals);
+    int result = coil_signals_open(&signals, COIL_SIGNAL(SIGTERM) | COIL_SIGNAL(SIGINT));
+    if (result < 0)
+        return result;
+    server_options_announce(&options->address); /* who reads that may send one */
+    int64_t grace_ns = options->grace_ns;
+    while ((result = coil_signal_wait(&signals)) >= 0) { /* ends when it is cancelled */
+        coil_stop(grace_ns);
+        grace_ns = 0;
+    }
+    return result;
 }
 
 static int run(void *arg)
@@ -106,11 +87,16 @@ static int run(void *arg)
     int err = coil_listener_open(&listener, address, len, 4096, options->balance);
     if (err < 0)
         return err;
+    COIL_SCOPE(beside, COIL_FOREVER);
     err = coil_listener_address(&listener, address, &len); /* which port 0 has become */
     if (err >= 0)
-        err = serve_until_signal(options, &listener);
+        err = coil_spawn(&beside, end_on_signals, options);
+    if (err >= 0)
+        err = serve_on_all_cores(&listener);
+    coil_scope_cancel(&beside);
+    err = coil_scope_close(&beside, err);
     coil_listener_destroy(&listener);
-    return err;
+    return err == -ECANCELED && coil_stopping() ? 0 : err; /* The grace is over: so be it. */
 }
 
 int main(int argc, char **argv)
