@@ -28,7 +28,7 @@ COIL_BEGIN_DECLS
  * for its descriptor here; other ways to close that must wait until the receiver is closed.
  */
 struct coil_receiver {
-    /* private: the first cache line is what receiving touches, the third what a reply does */
+    /* private: the first cache line is what receiving touches, the fourth what a reply does */
     int32_t fd;
     int32_t error;
     uint16_t head, tail, pending;
@@ -36,10 +36,10 @@ struct coil_receiver {
     uint8_t state;
     uint32_t closes; /* of the number, when it was opened */
     struct coil_future future;
-    char *reply_data;
+    struct coil_link starved;
+    char *reply_data __attribute__((aligned(64)));
     uint32_t reply_left;
     struct coil_future reply;
-    struct coil_link starved;
 } __attribute__((aligned(64)));
 
 /* Prepares to receive on the stream socket `fd`, which stays the caller's. Never fails. */

@@ -87,21 +87,27 @@ static uint16_t pop_free(struct coil__buffers *buffers)
 
 void coil__buffers_publish(struct coil__buffers *buffers)
 {
-    if (buffers->ring == NULL)
+    unsigned goal = buffers->publish_goal;
+    unsigned wanted = goal > buffers->published ? goal - buffers->published : 0;
+    unsigned count = wanted < buffers->free_count ? wanted : buffers->free_count;
+    if (buffers->ring == NULL || count == 0)
         return;
-    while (buffers->published < buffers->publish_goal && buffers->free_count > 0) {
-        uint16_t id = pop_free(buffers);
+    uint16_t id = buffers->free_first;
+    uint16_t tail = buffers->ring_tail;
+    for (unsigned i = 0; i < count; i++) {
         /* Field by field: the ring's tail lies in the first entry's unused one. */
-        struct io_uring_buf *entry =
-            &buffers->ring->bufs[buffers->ring_tail & (buffers->count - 1)];
+        struct io_uring_buf *entry = &buffers->ring->bufs[tail++ & (buffers->count - 1)];
         entry->addr = (uint64_t)(uintptr_t)coil__buffers_at(buffers, id);
         entry->len = (uint32_t)buffers->size;
         entry->bid = id;
-        buffers->ring_tail++;
-        buffers->published++;
+        id = buffers->table[id].next;
     }
+    buffers->free_first = id;
+    buffers->free_count -= count;
+    buffers->published += count;
+    buffers->ring_tail = tail;
     /* Release; pairs with the kernel's acquire: the entries are written. */
-    io_uring_smp_store_release(&buffers->ring->tail, buffers->ring_tail);
+    io_uring_smp_store_release(&buffers->ring->tail, tail);
 }
 
 void coil__buffers_raise_goal(struct coil__buffers *buffers)
@@ -130,9 +136,9 @@ uint16_t coil__buffers_take(struct coil__buffers *buffers)
     return id;
 }
 
-void coil__buffers_invite(struct coil__buffers *buffers)
+void coil__buffers_invite_first(struct coil__buffers *buffers)
 {
-    if (coil__list_empty(&buffers->starved) || !coil__buffers_spare(buffers))
+    if (!coil__buffers_spare(buffers))
         return;
     struct coil_link *link = coil__list_pop(&buffers->starved);
     struct coil_receiver *receiver = coil__container_of(link, struct coil_receiver, starved);

@@ -62,7 +62,14 @@ static inline bool coil__buffers_spare(const struct coil__buffers *buffers)
 }
 
 /* Wakes the receiver that starved first, if there is a buffer for it. */
-void coil__buffers_invite(struct coil__buffers *buffers);
+void coil__buffers_invite_first(struct coil__buffers *buffers);
+
+/* As above, if any has starved. */
+static inline void coil__buffers_invite(struct coil__buffers *buffers)
+{
+    if (__builtin_expect(!coil__list_empty(&buffers->starved), 0))
+        coil__buffers_invite_first(buffers);
+}
 
 /* Gives back a buffer that is out. */
 void coil__buffers_release(struct coil__buffers *buffers, uint16_t id);

@@ -13,12 +13,19 @@
 #include "core/buffers.h"
 
 #include <coil/receiver.h>
+#include <assert.h>
 #include <poll.h>
+#include <stddef.h>
 
 /* Buffers that a slow coroutine may have waiting before its receiver is stopped. */
 enum { PENDING_MAX = 8 };
 
 enum receiver_state { RECEIVING, ENDED }; /* ENDED: by the peer or an error; `error` says which */
+
+/* Of a thousand connections each line that a message touches is one that has left the cache. */
+#define LINE_OF(member) (offsetof(struct coil_receiver, member) / 64)
+static_assert(LINE_OF(future.order) == LINE_OF(fd) && LINE_OF(reply.order) == LINE_OF(reply_data),
+              "a message touches two lines of its receiver");
 
 static struct coil_receiver *receiver_of(struct coil_future *future)
 {
@@ -78,7 +85,7 @@ static void recv_event(struct coil_future *future, int32_t result, uint32_t flag
         uint16_t id = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
         coil__buffers_filled(buffers, id, (uint32_t)result);
         append(buffers, receiver, id);
-        __builtin_prefetch(&receiver->reply); /* most likely what comes next */
+        __builtin_prefetch(&receiver->reply_data); /* most likely what comes next */
     } else if (result == -ENOBUFS) {
         coil__buffers_raise_goal(buffers);
     }
