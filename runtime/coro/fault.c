@@ -78,7 +78,7 @@ static void report_overflow(const struct coil__stacks *stacks, const struct coil
     say_address(&line, guard_end);
     say(&line, running != NULL ? ": raise coil_options.stack_size (now "
                                : ": too deep for a stack outside coil_run() (");
-    say_number(&line, stacks->slot_size, 10);
+    say_number(&line, stacks->size, 10);
     say(&line, running != NULL ? ")" : " bytes)");
     /* Its consumer; or it is more likely a stray pointer of the one that ran. */
     if (running != NULL && task != running) {

@@ -14,7 +14,7 @@
 enum {
     SLOT_SIZE_MIN = 16 << 10,
     SLOT_SIZE_MAX = 1 << 30,
-    CHUNK_SIZE = 64 << 20, /* or one slot, if that is more */
+    CHUNK_SIZE = 32 << 20, /* or twice a slot, if that is more */
     GUARD_SIZE = 64 << 10, /* or half a slot, if that is less */
 
     /* If all tasks lay at the same place of their page, they would compete for the same few sets of
@@ -26,7 +26,7 @@ enum {
     ADVICE_GUARD_INSTALL = 102, /* MADV_GUARD_INSTALL: since Linux 6.13 */
 };
 
-/* A run of slots, one mapping. */
+/* A run of slots, one mapping, at a multiple of its size. */
 struct coil__chunk {
     struct coil__chunk *next;   /* in stacks->chunks: the one mapped before */
     struct coil__chunk *vacant; /* in stacks->vacant */
@@ -50,7 +50,8 @@ static_assert(sizeof(struct slot_end) + (COLOUR_COUNT - 1) * COLOUR_STEP +
 
 static char *slot_base(const struct coil__stacks *stacks, const void *address)
 {
-    return (char *)((uintptr_t)address & ~(stacks->slot_size - 1));
+    size_t offset = (uintptr_t)address & (stacks->chunk_size - 1);
+    return (char *)address - offset % stacks->slot_size;
 }
 
 static struct slot_end *slot_end(const struct coil__stacks *stacks, char *base)
@@ -95,22 +96,22 @@ static void *map_below(char *above, size_t size)
     return MAP_FAILED;
 }
 
-/* Maps `size` bytes at a multiple of `alignment`, wherever there is room. */
-static void *map_aligned(size_t size, size_t alignment)
+/* Maps `size` bytes, a power of two, at a multiple of that, wherever there is room. */
+static void *map_aligned(size_t size)
 {
-    char *memory = map_at(NULL, size + alignment, 0);
+    char *memory = map_at(NULL, 2 * size, 0);
     if (memory == MAP_FAILED)
         return MAP_FAILED;
-    size_t below = -(uintptr_t)memory & (alignment - 1);
+    size_t below = -(uintptr_t)memory & (size - 1);
     if (below > 0)
         munmap(memory, below);
-    munmap(memory + below + size, alignment - below);
+    munmap(memory + below + size, size - below);
     return memory + below;
 }
 
 static struct coil__chunk *open_chunk(struct coil__stacks *stacks)
 {
-    size_t size = stacks->slot_size > CHUNK_SIZE ? stacks->slot_size : CHUNK_SIZE;
+    size_t size = stacks->chunk_size;
     unsigned slot_count = (unsigned)(size / stacks->slot_size);
     struct coil__chunk *chunk = malloc(sizeof(*chunk) + slot_count * sizeof(chunk->cold[0]));
     if (chunk == NULL)
@@ -119,7 +120,7 @@ static struct coil__chunk *open_chunk(struct coil__stacks *stacks)
     if (stacks->chunks != NULL)
         base = map_below(stacks->chunks->base, size);
     if (base == MAP_FAILED)
-        base = map_aligned(size, stacks->slot_size);
+        base = map_aligned(size);
     if (base == MAP_FAILED) {
         free(chunk);
         return NULL;
@@ -136,19 +137,28 @@ static struct coil__chunk *open_chunk(struct coil__stacks *stacks)
 
 static void close_chunk(const struct coil__stacks *stacks, struct coil__chunk *chunk)
 {
-    munmap(chunk->base, chunk->slot_count * stacks->slot_size);
+    munmap(chunk->base, stacks->chunk_size);
     free(chunk);
 }
 
-int coil__stacks_open(struct coil__stacks *stacks, size_t slot_size)
+int coil__stacks_open(struct coil__stacks *stacks, size_t size)
 {
-    bool power_of_two = (slot_size & (slot_size - 1)) == 0;
-    if (!power_of_two || slot_size < SLOT_SIZE_MIN || slot_size > SLOT_SIZE_MAX)
+    bool power_of_two = (size & (size - 1)) == 0;
+    if (!power_of_two || size < SLOT_SIZE_MIN || size > SLOT_SIZE_MAX)
         return -EINVAL;
-    size_t guard_size = slot_size / 2 < GUARD_SIZE ? slot_size / 2 : GUARD_SIZE;
-    if (guard_size % (size_t)sysconf(_SC_PAGESIZE) != 0)
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t guard_size = size / 2 < GUARD_SIZE ? size / 2 : GUARD_SIZE;
+    if (guard_size % page != 0)
         return -EINVAL;
-    *stacks = (struct coil__stacks){.slot_size = slot_size, .guard_size = guard_size};
+    /* The TLB has sets, as a cache has, and finds them by the last bits of a page's number: were
+     * slots a power of two apart, their top pages would compete for a few of them. So the guard has
+     * one page more. */
+    *stacks = (struct coil__stacks){
+        .size = size,
+        .slot_size = size + page,
+        .guard_size = guard_size + page,
+        .chunk_size = size < CHUNK_SIZE ? CHUNK_SIZE : 2 * size,
+    };
     coil__list_init(&stacks->hot);
     return 0;
 }

@@ -26,14 +26,16 @@ struct coil__stacks {
     size_t hot_count;
     size_t hot_low;    /* least hot_count since the last trim: what nobody needed */
     size_t used_count; /* slots given out */
-    size_t slot_size, guard_size;
+    size_t size; /* as it was asked for: guard and stack together, but for one page of the guard */
+    size_t slot_size, guard_size, chunk_size;
     struct coil__chunk *chunks; /* newest first */
     struct coil__chunk *vacant; /* those with fresh or cold slots */
     bool guards_by_mprotect;    /* no MADV_GUARD_INSTALL: each slot costs two mappings */
 };
 
-/* Prepares an empty pool. `slot_size`: a power of two, 16 KiB to 1 GiB. Returns 0 or -EINVAL. */
-int coil__stacks_open(struct coil__stacks *stacks, size_t slot_size);
+/* Prepares an empty pool. `size`, of a guard and its stack: a power of two, 16 KiB to 1 GiB.
+ * Returns 0 or -EINVAL. */
+int coil__stacks_open(struct coil__stacks *stacks, size_t size);
 
 /* Unmaps everything. No slot may be in use. */
 void coil__stacks_close(struct coil__stacks *stacks);
