@@ -212,8 +212,12 @@ void coil__ring_reap(struct coil__ring *ring)
     if (head == tail)
         return;
     ring->reaping = true;
-    for (; head != tail; head++)
+    for (; head != tail; head++) {
+        /* Of a thousand futures most have left the cache: the next one comes meanwhile. Where there
+         * is none its address is an old one, which does no harm: nothing is accessed. */
+        __builtin_prefetch((const void *)(uintptr_t)cqes[(head + 1) & mask].user_data);
         ended += take(ring, &cqes[head & mask]);
+    }
     ring->reaping = false;
     ring->in_flight -= ended;
     /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
