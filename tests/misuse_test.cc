@@ -34,8 +34,8 @@ int twice(const Body &body)
 {
     Children children;
     COIL_SCOPE(scope, COIL_FOREVER);
-    children.start(scope, body);
-    children.start(scope, body);
+    for (int i = 0; i < 2; i++)
+        children.start(scope, [&] { return body(); });
     return coil_scope_close(&scope, 0);
 }
 

@@ -44,8 +44,8 @@ private:
 };
 
 struct Job : coil__job {
-    explicit Job(std::function<void()> work) : coil__job(), todo(std::move(work)) {}
-    std::function<void()> todo;
+    explicit Job(Callable<void> work) : coil__job(), todo(std::move(work)) {}
+    Callable<void> todo;
 };
 
 void run_job(coil__job *job)
@@ -70,16 +70,15 @@ public:
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
 
-    Job &add(std::function<void()> todo = nullptr)
+    Job &add(Callable<void> todo = [] {})
     {
-        jobs_.emplace_back([this, todo] {
-            if (todo)
-                todo();
+        jobs_.emplace_back([this, todo = std::move(todo)] {
+            todo();
             board.change([this] { done++; });
         });
         return jobs_.back();
     }
-    int submit(std::function<void()> todo = nullptr)
+    int submit(Callable<void> todo = [] {})
     {
         return coil__workers_submit(&workers, &add(std::move(todo)));
     }

@@ -2,13 +2,13 @@
 /* What may happen in one and the same turn as a cancellation. The tables of all calls are in
  * the other files of this folder. */
 #include "cancel/operation.h"
+#include "support/pattern.h"
+#include "support/process.h"
 
 #include <coil/fd.h>
 #include <coil/net.h>
 #include <filesystem>
-#include <regex>
 #include <set>
-#include <support/process.h>
 
 namespace {
 
@@ -35,12 +35,11 @@ std::set<std::string> calls_in_tables()
 TEST(Cancel, HasARowInATableForEveryCallThatMaySuspend)
 {
     std::set<std::string> tested = calls_in_tables();
-    const std::regex declaration("\nCOIL_SUSPENDS\\s[^;]*?(coil_\\w+)\\(");
     for (const auto &header :
          std::filesystem::directory_iterator(COIL_TEST_SOURCE_DIR "/include/coil")) {
-        std::string text = read_file(header.path());
-        for (std::sregex_iterator it(text.begin(), text.end(), declaration), end; it != end; ++it) {
-            std::string name = (*it)[1];
+        for (const auto &declaration :
+             find_all(read_file(header.path()), "\nCOIL_SUSPENDS\\s[^;]*?(coil_\\w+)\\(")) {
+            std::string name = declaration[1];
             name = name == "coil__call" ? "coil_call" : name; /* behind that macro */
             EXPECT_EQ(1u, tested.count(name)) << name;
         }

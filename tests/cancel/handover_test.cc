@@ -21,13 +21,13 @@ struct Local : Operation {
 
 /* A wait, and one more coroutine behind it that waits for the same: what is granted must reach
  * exactly one of them, or both. */
-template <class W> class Waiting : public Local {
+class AnyWaiting : public Local {
 public:
-    Waiting() { may_drop = true; }
+    AnyWaiting() { may_drop = true; }
 
-    void keep(const std::function<void()> &until_due) override
+    void keep(const Callable<void> &until_due) override
     {
-        wait_ = std::make_unique<W>();
+        wait_ = make_wait();
         has_begun_ = is_followed_ = false;
         other_ = kNotYet;
         wait_->block(2);
@@ -67,6 +67,8 @@ public:
 private:
     static constexpr int kEnough = 5;
 
+    virtual std::unique_ptr<Wait> make_wait() = 0;
+
     void see_off(bool needs_its_own)
     {
         if (needs_its_own) {
@@ -89,10 +91,14 @@ private:
         return 0;
     }
 
-    std::unique_ptr<W> wait_;
+    std::unique_ptr<Wait> wait_;
     bool has_begun_ = false, is_followed_ = false;
     int other_ = kNotYet;
     const Body follow_ = [this] { return follow(); };
+};
+
+template <class W> class Waiting : public AnyWaiting {
+    std::unique_ptr<Wait> make_wait() override { return std::make_unique<W>(); }
 };
 
 /* Somebody runs the function of the coil_once; if that fails, its turn goes to who waits. */
@@ -100,7 +106,7 @@ template <bool kFails> class RunningOnce : public Local {
 public:
     RunningOnce() { has_future = false; }
 
-    void keep(const std::function<void()> &until_due) override
+    void keep(const Callable<void> &until_due) override
     {
         once_ = {};
         has_begun_ = is_followed_ = false;

@@ -11,8 +11,7 @@ namespace coil_test {
 class Keeper {
 public:
     /* Completes it once `due` and lined up. Returns when it may be started. */
-    Keeper(Operation &operation, std::function<bool()> due)
-        : operation_(operation), due_(std::move(due))
+    Keeper(Operation &operation, Callable<bool> due) : operation_(operation), due_(std::move(due))
     {
         coil_scope_open(&scope_, COIL_FOREVER);
         operation_.others = &scope_;
@@ -43,7 +42,7 @@ private:
     }
 
     Operation &operation_;
-    std::function<bool()> due_;
+    Callable<bool> due_;
     bool is_ready_ = false, is_completed_ = false;
     coil_scope scope_ = {};
     const Body keep_ = [this] { return keep(); };

@@ -10,7 +10,6 @@
 #include "support/running.h"
 
 #include <coil/future.h>
-#include <functional>
 #include <random>
 #include <string>
 
@@ -70,7 +69,7 @@ public:
     virtual void end_dropped() {}         /* the result was thrown away */
     virtual void leave(ssize_t) {} /* at once after call() or await: gives back what it got */
 
-    virtual void keep(const std::function<void()> &until_due)
+    virtual void keep(const Callable<void> &until_due)
     {
         begin();
         until_due();

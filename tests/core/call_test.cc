@@ -53,17 +53,18 @@ TEST(Call, OfACoreThatDoesNotExistIsRefused)
         [] {
             Children children;
             bool ran = false;
-            Body body = [&] {
+            auto run_it = [&] {
                 ran = true;
                 return 0;
             };
+            Body body = run_it;
             for (unsigned core : {2u, 1000u, 65536u, UINT32_MAX}) {
                 EXPECT_EQ(-EINVAL, call(core, body));
                 COIL_FUTURE(called);
                 coil_call_start(&called, core, call_body, &body);
                 EXPECT_EQ(-EINVAL, coil_await(&called));
                 COIL_SCOPE(scope, COIL_FOREVER);
-                EXPECT_EQ(-EINVAL, children.spawn_on(scope, core, body));
+                EXPECT_EQ(-EINVAL, children.spawn_on(scope, core, run_it));
                 EXPECT_EQ(0, coil_scope_close(&scope, 0));
             }
             EXPECT_FALSE(ran);
@@ -234,7 +235,7 @@ TEST(Call, WakesACoreThatSleeps)
 }
 
 /* Calls `body` of `core` and cancels the call as soon as `started` says that it arrived. */
-int call_and_cancel(unsigned core, const std::atomic<int> &started, int enough, Body body)
+int call_and_cancel(unsigned core, const std::atomic<int> &started, int enough, const Body &body)
 {
     Children children;
     COIL_SCOPE(around, COIL_FOREVER);
@@ -244,7 +245,7 @@ int call_and_cancel(unsigned core, const std::atomic<int> &started, int enough, 
         coil_scope_cancel(&scope);
         return 0;
     });
-    int result = call(core, std::move(body));
+    int result = call(core, body);
     EXPECT_EQ(0, coil_scope_close(&scope, 0));
     EXPECT_EQ(0, coil_scope_close(&around, 0));
     return result;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Deadlocks: what is told of them, how they end, and what is none. */
+#include "support/pattern.h"
 #include "support/running.h"
 #include "support/sanitizer.h"
 
@@ -8,7 +9,6 @@
 #include <csignal>
 #include <mutex>
 #include <netinet/in.h>
-#include <regex>
 #include <string>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -42,9 +42,8 @@ coil_options logging(unsigned core_count)
 /* How many lines match, from their beginning to their end. */
 long count_lines(const std::string &pattern)
 {
-    const std::regex regex(pattern);
     return std::count_if(lines.begin(), lines.end(),
-                         [&](const std::string &line) { return std::regex_match(line, regex); });
+                         [&](const std::string &line) { return matches(line, pattern); });
 }
 
 std::string all_lines()
@@ -58,7 +57,7 @@ std::string all_lines()
 struct Deadlock : testing::TestWithParam<unsigned> {
     Deadlock() { lines.clear(); }
 
-    static int run(Body body) { return coil_test::run(std::move(body), logging(GetParam())); }
+    static int run(const Body &body) { return coil_test::run(body, logging(GetParam())); }
 };
 
 INSTANTIATE_TEST_SUITE_P(OnCores, Deadlock, testing::Values(1u, 2u, 4u));
@@ -131,13 +130,10 @@ TEST_P(Deadlock, TellsForHowLong)
         return coil_scope_close(&scope, 0);
     }));
     EXPECT_EQ(3u, lines.size()) << all_lines();
-    std::smatch match;
-    for (const std::string &line : lines) {
-        if (!std::regex_match(line, match, std::regex(".*waited (\\d+)\\.(\\d{3}) s for (.*)")))
-            continue;
+    for (const auto &match : find_all(all_lines(), "waited (\\d+)\\.(\\d{3}) s for (.*)")) {
         int msec = std::stoi(match[1]) * 1000 + std::stoi(match[2]);
         bool is_first = match[3] != "sleep";
-        EXPECT_TRUE(is_first ? msec >= 60 : msec >= 0) << line;
+        EXPECT_TRUE(is_first ? msec >= 60 : msec >= 0) << match[0];
     }
 }
 
@@ -189,9 +185,8 @@ TEST_P(Deadlock, TheNextRunStartsAfresh)
 TEST(DeadlockOfCores, ThatCallEachOtherInACircleIsFound)
 {
     lines.clear();
-    Body there, here;
-    here = [&] { return wait_for_ever(); };
-    there = [&] { return call(0, here); };
+    auto here = [] { return wait_for_ever(); };
+    auto there = [&] { return call(0, here); };
     EXPECT_EQ(-EDEADLK, run([&] { return call(1, there); }, logging(2)));
     EXPECT_EQ(1, count_lines("coil: deadlock: nothing can wake any of the 3 coroutines any more"));
     EXPECT_EQ(1, count_lines("coil:   core 1: call_body .* for call")) << all_lines();

@@ -22,7 +22,7 @@ struct LostRingDeathTest : testing::Test {
     LostRingDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
     /* Runs in the child: waits for something after `take_back`. */
-    static void lose(const std::function<void()> &take_back)
+    static void lose(const Callable<void> &take_back)
     {
         rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);

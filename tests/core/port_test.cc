@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <deque>
 #include <fcntl.h>
-#include <functional>
 #include <random>
 #include <sys/resource.h>
 #include <thread>
@@ -21,9 +20,9 @@ namespace {
 /* A message that calls a function where it is delivered. */
 struct Letter {
     coil_message message = {nullptr, deliver}; /* first, so that one is found by the other */
-    std::function<void()> read;
+    Callable<void> read;
 
-    explicit Letter(std::function<void()> function) : read(std::move(function)) {}
+    explicit Letter(Callable<void> function) : read(std::move(function)) {}
     static void deliver(coil_message *message) { reinterpret_cast<Letter *>(message)->read(); }
 };
 

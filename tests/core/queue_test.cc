@@ -13,9 +13,9 @@ using namespace coil_test;
 namespace {
 
 /* Runs `body`, which has to succeed. */
-void run_well(Body body, const coil_options &options = cores(1))
+void run_well(const Body &body, const coil_options &options = cores(1))
 {
-    EXPECT_EQ(0, run(std::move(body), options));
+    EXPECT_EQ(0, run(body, options));
 }
 
 coil_queue create(const char *name, unsigned shares = 100, int64_t latency_goal = 0)

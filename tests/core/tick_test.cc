@@ -11,9 +11,9 @@ using namespace coil_test;
 namespace {
 
 /* Runs `body`, which has to succeed. */
-void run_well(Body body, const coil_options &options = cores(1))
+void run_well(const Body &body, const coil_options &options = cores(1))
 {
-    EXPECT_EQ(0, run(std::move(body), options));
+    EXPECT_EQ(0, run(body, options));
 }
 
 /* Computes until `done`, which somebody else must bring about. */

@@ -222,12 +222,12 @@ TEST_F(Placement, AGivenListGoesBeforeAll)
 }
 
 /* What coil_run() says to these options. */
-int run_silently(const coil_options &options, Body body)
+int run_silently(const coil_options &options, const Body &body)
 {
     coil_options silent = options;
     silent.log = take_line;
     lines.clear();
-    return run(std::move(body), silent);
+    return run(body, silent);
 }
 
 TEST(PlacementOfARun, RefusesACpuThatTheMachineHasNot)

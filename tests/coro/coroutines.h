@@ -3,12 +3,13 @@
 #ifndef COIL_TESTS_CORO_COROUTINES_H
 #define COIL_TESTS_CORO_COROUTINES_H
 
+#include "support/callable.h"
+
 extern "C" {
 #include "coro/task.h"
 }
 
 #include <csignal>
-#include <functional>
 #include <gtest/gtest.h>
 #include <list>
 #include <sys/resource.h>
@@ -32,7 +33,7 @@ public:
     Coroutines &operator=(const Coroutines &) = delete;
 
     /* Readies a coroutine; run() lets it go. */
-    coil_task *spawn(std::function<void()> body, const char *name = "test", unsigned queue = 0)
+    coil_task *spawn(Callable<void> body, const char *name = "test", unsigned queue = 0)
     {
         bodies_.push_back(std::move(body));
         coil_task *task = coil__task_start(&sched_, queue, call_body, 0);
@@ -59,10 +60,10 @@ public:
     static void yield() { coil__task_yield(coil__self()); }
 
 private:
-    static void call_body(coil_task *task) { (*static_cast<std::function<void()> *>(task->arg))(); }
+    static void call_body(coil_task *task) { (*static_cast<Callable<void> *>(task->arg))(); }
 
     struct coil__sched sched_;
-    std::list<std::function<void()>> bodies_;
+    std::list<Callable<void>> bodies_;
 };
 
 /* Calls itself `depth` times, with a hundred bytes on the stack each time. */

@@ -48,7 +48,7 @@ const char kOverflowLine[] = "^coil: stack overflow in coroutine 'echo \\(echo_s
 
 /* In the child of a death test: `body` in a coroutine on a core whose handler comes after the
  * system's own default, also where a sanitizer has a handler. */
-void run_in_coroutine(std::function<void()> body, bool guards_by_mprotect = false)
+void run_in_coroutine(Callable<void> body, bool guards_by_mprotect = false)
 {
     take_default_action();
     Handler handler;
@@ -203,7 +203,7 @@ void set_handler(void (*handler)(int, siginfo_t *, void *))
 
 /* As run_in_coroutine(), with a handler from before. */
 template <typename Function>
-void run_after_handler(Function handler, std::function<void()> body, int flags = 0)
+void run_after_handler(Function handler, Callable<void> body, int flags = 0)
 {
     leave_no_core();
     if constexpr (std::is_same_v<Function, void (*)(int)>)

@@ -31,7 +31,7 @@ public:
 
     ~Queues() { coil__clock_source = coil__clock_monotonic; }
 
-    coil_task *spawn(unsigned queue, std::function<void()> body)
+    coil_task *spawn(unsigned queue, Callable<void> body)
     {
         return coroutines_.spawn(std::move(body), "test", queue);
     }

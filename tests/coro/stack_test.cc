@@ -190,7 +190,7 @@ TEST_F(Stack, ThatWasPutLastIsGivenFirst)
 }
 
 /* Strict seccomp kills whoever calls anything but read, write, exit and sigreturn. */
-void without_system_calls(const std::function<void()> &body)
+void without_system_calls(const Callable<void> &body)
 {
     leave_no_core();
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)

@@ -20,8 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-pid_t start(const std::vector<std::string> &words, const std::function<void()> &prepare,
-            int *output)
+pid_t start(const std::vector<std::string> &words, const Callable<void> &prepare, int *output)
 {
     std::vector<char *> argv;
     for (const std::string &word : words)
@@ -66,7 +65,7 @@ std::string example_command(const std::string &name, const std::string &argument
     return "timeout " + std::to_string(patience()) + " " + quote(example(name)) + " " + arguments;
 }
 
-Program::Program(const std::vector<std::string> &words, const std::function<void()> &prepare)
+Program::Program(const std::vector<std::string> &words, const Callable<void> &prepare)
     : pid_(start(words, prepare, &output_))
 {}
 
@@ -128,7 +127,7 @@ Outcome Program::wait()
 }
 
 Server::Server(const std::string &name, std::vector<std::string> options,
-               const std::function<void()> &prepare)
+               const Callable<void> &prepare)
     : Program(
           [&] {
               options.insert(options.begin(), {example(name), "--port", "0"});

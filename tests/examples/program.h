@@ -3,10 +3,10 @@
 #ifndef COIL_TESTS_EXAMPLES_PROGRAM_H
 #define COIL_TESTS_EXAMPLES_PROGRAM_H
 
+#include "support/callable.h"
 #include "support/process.h"
 
 #include <cstdint>
-#include <functional>
 #include <sys/types.h>
 #include <vector>
 
@@ -24,7 +24,7 @@ public:
     /* `prepare` is called in the process before it becomes the program, for what is to be denied.
      */
     explicit Program(
-        const std::vector<std::string> &words, const std::function<void()> &prepare = [] {});
+        const std::vector<std::string> &words, const Callable<void> &prepare = [] {});
     ~Program();
     Program(const Program &) = delete;
     Program &operator=(const Program &) = delete;
@@ -51,7 +51,7 @@ class Server : public Program {
 public:
     explicit Server(
         const std::string &name, std::vector<std::string> options = {},
-        const std::function<void()> &prepare = [] {});
+        const Callable<void> &prepare = [] {});
 
     /* 0 when it did not say where it listens. */
     uint16_t port() const { return port_; }

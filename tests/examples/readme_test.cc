@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What README.md tells a newcomer is so. */
+#include "support/pattern.h"
 #include "support/process.h"
 
 #include <gtest/gtest.h>
-#include <regex>
 #include <unistd.h>
 
 using namespace coil_test;
@@ -31,10 +31,9 @@ TEST(Readme, ShowsAProgramThatCompilesWithoutWarnings)
 TEST(Readme, NamesOnlyPathsThatExist)
 {
     std::string readme = read_file(kTop + "/README.md");
-    std::regex path("`((?:include|runtime|examples|tests|bench|\\.ci)/[A-Za-z_./]*)`");
-    int count = 0;
-    for (std::sregex_iterator match(readme.begin(), readme.end(), path), none; match != none;
-         ++match, ++count)
-        EXPECT_EQ(0, access((kTop + "/" + match->str(1)).c_str(), F_OK)) << match->str(1);
-    EXPECT_GT(count, 5);
+    auto paths =
+        find_all(readme, "`((?:include|runtime|examples|tests|bench|\\.ci)/[A-Za-z_./]*)`");
+    EXPECT_GT(paths.size(), 5u);
+    for (const auto &path : paths)
+        EXPECT_EQ(0, access((kTop + "/" + path[1]).c_str(), F_OK)) << path[1];
 }

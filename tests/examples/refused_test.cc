@@ -26,7 +26,7 @@ bool deny_io_uring(int error)
 }
 
 /* Serves, having been denied what `deny` denies. */
-void expect_service(const std::function<void()> &deny)
+void expect_service(const Callable<void> &deny)
 {
     const std::string before = getenv("COIL_RING") != nullptr ? getenv("COIL_RING") : "";
     unsetenv("COIL_RING");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Level-triggered cancellation: every call that could suspend is refused in a cancelled scope. */
+#include "support/pattern.h"
 #include "support/process.h"
 #include "support/running.h"
 
@@ -11,7 +12,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <regex>
 #include <set>
 #include <string>
 #include <sys/stat.h>
@@ -261,12 +261,11 @@ const Table &calls()
 std::set<std::string> marked(const std::string &mark)
 {
     std::set<std::string> names;
-    const std::regex declaration("\n" + mark + "\\s[^;]*?(coil_\\w+)\\(");
+    const std::string declaration = "\n" + mark + "\\s[^;]*?(coil_\\w+)\\(";
     const std::string folder = COIL_TEST_SOURCE_DIR "/include/coil";
     for (const auto &entry : std::filesystem::directory_iterator(folder)) {
-        std::string text = read_file(entry.path());
-        for (std::sregex_iterator it(text.begin(), text.end(), declaration), end; it != end; ++it)
-            names.insert((*it)[1]);
+        for (const auto &match : find_all(read_file(entry.path()), declaration))
+            names.insert(match[1]);
     }
     return names;
 }

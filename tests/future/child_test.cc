@@ -107,7 +107,7 @@ TEST(Child, CancelledBeforeItRanNeverRuns)
 {
     run([] {
         bool ran = false;
-        Body note = [&] {
+        auto note = [&] {
             ran = true;
             return 0;
         };

@@ -560,7 +560,7 @@ TEST(AwaitAll, CancelsAllWhenTheScopeIsCancelled)
 struct FutureDeathTest : testing::Test {
     FutureDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
-    static void misuse(Body body) { _exit(run(std::move(body))); }
+    static void misuse(const Body &body) { _exit(run(body)); }
 };
 
 constexpr const char *kNeverStarted = "coil_await: the future was never started, or is awaited "

@@ -368,10 +368,10 @@ TEST(Scope, AChildMayStillSpawnSiblingsWhileTheOwnerCloses)
         Body child = [&] {
             give_way();
             if (++ended < 100)
-                children.start(scope, child);
+                children.start(scope, [&] { return child(); });
             return 0;
         };
-        children.start(scope, child);
+        children.start(scope, [&] { return child(); });
         EXPECT_EQ(0, coil_scope_close(&scope, 0));
         EXPECT_EQ(100, ended);
         return 0;
@@ -955,7 +955,7 @@ struct ScopeDeathTest : testing::Test {
     ScopeDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
     /* The lambda as fn of a coil_run() in the child. */
-    static void misuse(Body body) { _exit(run(std::move(body))); }
+    static void misuse(const Body &body) { _exit(run(body)); }
 };
 
 TEST_F(ScopeDeathTest, StopsAnOpenOfAnOpenScope)

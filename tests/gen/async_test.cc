@@ -19,7 +19,7 @@ namespace {
 using Numbers = std::vector<int>;
 
 /* Runs the test as fn of coil_run(), both ways. */
-void both_ways_in_a_core(const std::function<void()> &test)
+void both_ways_in_a_core(const Callable<void> &test)
 {
     both_ways([&] {
         EXPECT_EQ(0, run([&] {

@@ -3,6 +3,8 @@
 #ifndef COIL_TESTS_GEN_GENERATORS_H
 #define COIL_TESTS_GEN_GENERATORS_H
 
+#include "support/callable.h"
+
 #include <coil.h>
 
 extern "C" {
@@ -85,7 +87,7 @@ inline GenBody delegate_to(Generator *sub)
 
 /* Runs the test with switches of which somebody is told, as in any program with a C++ runtime, and
  * with those of a C program. (Sanitizers are always told.) */
-inline void both_ways(const std::function<void()> &test)
+inline void both_ways(const Callable<void> &test)
 {
     for (bool ignore : {false, true}) {
         SCOPED_TRACE(ignore ? "as in a C program" : "as in a C++ program");

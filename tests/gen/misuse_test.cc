@@ -32,10 +32,10 @@ protected:
     ~GenDeathTest() override { coil__gen_ignore_exceptions = false; }
 
     /* In a coroutine of the child. */
-    static void misuse(Body body)
+    static void misuse(const Body &body)
     {
         leave_no_core();
-        _exit(run(std::move(body)));
+        _exit(run(body));
     }
 };
 

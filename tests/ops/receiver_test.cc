@@ -55,7 +55,8 @@ coil_options with_buffers(unsigned count, size_t size)
 
 /* Takes what comes until the end, and checks each byte. Returns how many there were, or the error
  * that ended it. */
-int64_t receive_all(int fd, uint64_t seed, const std::function<void()> &between = nullptr)
+int64_t receive_all(
+    int fd, uint64_t seed, const Callable<void> &between = [] {})
 {
     coil_receiver receiver = {};
     coil_receiver_open(&receiver, fd);
@@ -67,8 +68,7 @@ int64_t receive_all(int fd, uint64_t seed, const std::function<void()> &between 
             pattern(seed + at, size_t(n)) == std::string(static_cast<char *>(data), size_t(n));
         EXPECT_TRUE(right) << "of seed " << seed << " at " << at;
         at += uint64_t(n);
-        if (between)
-            between();
+        between();
         coil_buffer_release(data);
     }
     coil_receiver_close(&receiver);
@@ -90,9 +90,10 @@ void expect_all_arrives(size_t count, uint64_t most, bool gives_way)
     std::vector<Body> bodies;
     for (size_t i = 0; i < count; i++)
         bodies.emplace_back([&, i] {
-            auto give_way = [&] { turn(int(i % 3)); };
-            int64_t got = receive_all(pairs[i].left, i << 32,
-                                      gives_way ? std::function<void()>(give_way) : nullptr);
+            int64_t got = receive_all(pairs[i].left, i << 32, [&] {
+                if (gives_way)
+                    turn(int(i % 3));
+            });
             EXPECT_EQ(int64_t(totals[i]), got) << "connection " << i;
             return 0;
         });

@@ -134,8 +134,8 @@ private:
         while (most-- > 0 && (conn = coil_listener_next(&listener_)) >= 0) {
             /* ends with the service */
             accepted_++;
-            Body body = [this, conn] { return answer(conn); };
-            if (children.spawn_in(conns, queues_[below(3)], body) < 0)
+            coil_queue queue = queues_[below(3)];
+            if (children.spawn_in(conns, queue, [this, conn] { return answer(conn); }) < 0)
                 end(conn);
         }
         if (deserts && conn >= 0)

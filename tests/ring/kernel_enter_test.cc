@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <functional>
 #include <future>
 #include <gtest/gtest.h>
 #include <set>

@@ -27,7 +27,7 @@ int overflow(volatile char *above)
 }
 
 /* In a world whose seed COIL_RING says. */
-void in_a_world(Body body)
+void in_a_world(const Body &body)
 {
     EXPECT_EQ(0, run([&] {
                   int err = nap();

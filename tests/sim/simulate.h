@@ -25,7 +25,7 @@ inline std::vector<std::string> *&simulation_log()
 }
 
 /* Runs `body` under sim:SEED and further knobs, on `core_count` cores. */
-inline Simulated simulate(uint64_t seed, Body body, unsigned core_count = 1,
+inline Simulated simulate(uint64_t seed, const Body &body, unsigned core_count = 1,
                           const std::string &knobs = "", unsigned ring_entries = 0)
 {
     Simulated outcome = {};
@@ -35,7 +35,7 @@ inline Simulated simulate(uint64_t seed, Body body, unsigned core_count = 1,
     options.ring_entries = ring_entries;
     simulation_log() = &outcome.log;
     options.log = [](const char *line) { simulation_log()->push_back(line); };
-    outcome.result = run(std::move(body), options);
+    outcome.result = run(body, options);
     outcome.trace = coil_sim_trace();
     return outcome;
 }

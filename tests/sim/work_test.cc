@@ -15,10 +15,10 @@ namespace {
 
 ssize_t call_blocking(void *arg)
 {
-    return (*static_cast<std::function<ssize_t()> *>(arg))();
+    return (*static_cast<Callable<ssize_t> *>(arg))();
 }
 
-ssize_t offload(coil_pool *pool, std::function<ssize_t()> body)
+ssize_t offload(coil_pool *pool, Callable<ssize_t> body)
 {
     return coil_offload(pool, call_blocking, &body);
 }
@@ -123,7 +123,7 @@ TEST(SimWork, IsCancelledOrDoneAsTheSeedDecides)
         bool ran = false;
         ssize_t result = 0;
         simulate(seed, [&] {
-            std::function<ssize_t()> body = [&] { return ran = true, ssize_t(5); };
+            Callable<ssize_t> body = [&] { return ran = true, ssize_t(5); };
             COIL_SCOPE(scope, coil_after(int64_t(coil_sim_random() % 40) * COIL_USEC));
             result = coil_offload(nullptr, call_blocking, &body);
             int closed = coil_scope_close(&scope, 0);
@@ -186,7 +186,7 @@ TEST(SimWork, FindsItsPoolAgainWhileAThreadIsBusyThere)
         2,
         [&] {
             static coil_pool pool = COIL_POOL("one", 1);
-            std::function<ssize_t()> body = [] { return ssize_t(1); };
+            Callable<ssize_t> body = [] { return ssize_t(1); };
             for (int i = 0; i < 1000; i++) {
                 coil_future first, second;
                 coil_offload_start(&first, &pool, call_blocking, &body);

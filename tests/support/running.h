@@ -3,20 +3,20 @@
 #ifndef COIL_TESTS_SUPPORT_RUNNING_H
 #define COIL_TESTS_SUPPORT_RUNNING_H
 
+#include "support/callable.h"
 #include "support/sanitizer.h"
 
 #include <coil.h>
 
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <gtest/gtest.h>
 #include <list>
 #include <string>
 
 namespace coil_test {
 
-using Body = std::function<int()>;
+using Body = Callable<int>;
 
 /* A coil_fn whose argument is a Body that somebody keeps. */
 inline int call_body(void *arg)
@@ -63,9 +63,9 @@ inline size_t trace_lines()
 }
 
 /* Runs `body` as fn of coil_run(). */
-inline int run(Body body, const coil_options &options = cores(1))
+inline int run(const Body &body, const coil_options &options = cores(1))
 {
-    return coil_run(&options, call_body, &body);
+    return coil_run(&options, call_body, const_cast<Body *>(&body));
 }
 
 /* Keeps what it spawns; declare it before the scope. */
@@ -103,9 +103,9 @@ inline void spawn(coil_scope *scope, const Body &body)
 }
 
 /* Runs `body` on another core, or this one. */
-inline int call(unsigned core, Body body)
+inline int call(unsigned core, const Body &body)
 {
-    return coil_call(core, call_body, &body);
+    return coil_call(core, call_body, const_cast<Body *>(&body));
 }
 
 /* Waits until cancelled. */
@@ -131,7 +131,7 @@ inline void turn(int turns = 20)
 }
 
 /* Lets the loop turn until `done`, for ten seconds (a minute under a sanitizer) at most. */
-inline bool turn_until(const std::function<bool()> &done)
+inline bool turn_until(const Callable<bool> &done)
 {
     coil_time give_up = coil_after((kSanitized ? 60 : 10) * COIL_SEC);
     while (!done()) {

@@ -38,7 +38,7 @@ void report(const char *line)
 }
 
 /* The result of an int function does not fit into an exit status: it goes first. */
-[[noreturn]] void be_child(int fd, const std::function<int()> &function)
+[[noreturn]] void be_child(int fd, const Callable<int> &function)
 {
     report_fd = fd;
     coil__log_to(report);
@@ -58,7 +58,7 @@ std::string read_to_end(int fd)
     return text;
 }
 
-ChildOutcome run_in_child(const std::function<int()> &function)
+ChildOutcome run_in_child(const Callable<int> &function)
 {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);

@@ -3,8 +3,9 @@
 #ifndef COIL_TESTS_SUPPORT_SANDBOX_H
 #define COIL_TESTS_SUPPORT_SANDBOX_H
 
+#include "support/callable.h"
+
 #include <cstdint>
-#include <functional>
 #include <string>
 
 namespace coil_test {
@@ -16,7 +17,7 @@ struct ChildOutcome {
 };
 
 /* Runs the function in a child process and waits for it. A child that dies fails the test. */
-ChildOutcome run_in_child(const std::function<int()> &function);
+ChildOutcome run_in_child(const Callable<int> &function);
 
 /* All that comes until the other end is closed. */
 std::string read_to_end(int fd);
