@@ -71,8 +71,8 @@ setup_group() {
         ;;
     clang)
         setup_entry clang "the second compiler" setup_has_command clang
-        setup_entry "$(setup_clang_tsan_package)" "ThreadSanitizer for clang" setup_has_clang_tsan
-        setup_entry llvm "llvm-symbolizer, names in ThreadSanitizer's reports" \
+        setup_entry "$(setup_clang_tsan_package)" "the sanitizers for clang" setup_has_clang_tsan
+        setup_entry llvm "llvm-symbolizer, names in the sanitizers' reports" \
             setup_has_command llvm-symbolizer
         ;;
     checks)
