@@ -9,6 +9,8 @@
 #include <coil/receiver.h>
 #include <coil/stop.h>
 #include <algorithm>
+#include <ctime>
+#include <sched.h>
 
 namespace {
 
@@ -388,7 +390,8 @@ bool has_a_worker_of_the_kernel()
 }
 
 /* The kernel gives up on polling for an operation that is woken in vain over and over, and has a
- * worker thread wait for it. Returns whether it did. */
+ * worker thread wait for it. Returns whether it did, and what is to be read is still to come: a
+ * worker that is there before it is seen may be the first to read. */
 bool drive_into_a_worker(const Pair &pipe)
 {
     std::string path = "/proc/self/fd/" + std::to_string(pipe.left);
@@ -396,7 +399,8 @@ bool drive_into_a_worker(const Pair &pipe)
     for (int i = 0; i < 1000 && !has_a_worker_of_the_kernel(); i++) {
         char byte;
         EXPECT_EQ(1, write(pipe.right, "!", 1));
-        EXPECT_EQ(1, read(thief, &byte, 1));
+        if (read(thief, &byte, 1) != 1)
+            return false;
         turn();
     }
     return has_a_worker_of_the_kernel();
@@ -410,13 +414,21 @@ TEST(Close, LetsGoAReadThatAWorkerOfTheKernelWaitsFor)
         COIL_FUTURE(read);
         coil_read_start(&read, pipe.left, &byte, 1);
         turn();
-        EXPECT_TRUE(drive_into_a_worker(pipe));
+        if (!drive_into_a_worker(pipe))
+            return -EAGAIN;
         EXPECT_FALSE(coil_future_done(&read));
         EXPECT_EQ(0, coil_close(pipe.left.release()));
         EXPECT_EQ(-ECANCELED, coil_await(&read));
         return 0;
     };
-    EXPECT_EQ(0, run(body, on_kernel()));
+    int result = -EAGAIN;
+    for (int tries = 0; tries < 10 && result == -EAGAIN; tries++) {
+        time_t give_up = time(nullptr) + 10; /* a ring's workers end some time after it */
+        while (has_a_worker_of_the_kernel() && time(nullptr) < give_up)
+            sched_yield();
+        result = run(body, on_kernel());
+    }
+    EXPECT_EQ(0, result);
 }
 
 } // namespace
