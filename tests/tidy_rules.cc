@@ -387,6 +387,18 @@ Findings check_disabled_tests(const SourceFile &file)
     return findings;
 }
 
+Findings check_suppressions(const SourceFile &file)
+{
+    Findings findings;
+    Lines blanked = split_lines(blank_comments_and_strings(file.text));
+    for (size_t i = 0; i < blanked.size(); i++) {
+        bool is_runtimes = starts_with(file.path, "runtime/") || starts_with(file.path, "include/");
+        if (is_runtimes && blanked[i].find("no_sanitize") != std::string::npos)
+            report(&findings, file, i, "no sanitizer is told to look away");
+    }
+    return findings;
+}
+
 Findings check_conditionals(const SourceFile &file)
 {
     Findings findings;

@@ -33,6 +33,7 @@ Findings check_doc_comments(const SourceFile &file);
 Findings check_licence(const SourceFile &file);
 Findings check_marks(const SourceFile &file);
 Findings check_disabled_tests(const SourceFile &file);
+Findings check_suppressions(const SourceFile &file);
 Findings check_conditionals(const SourceFile &file);
 Findings check_atomics(const SourceFile &file, const Exceptions &exceptions);
 Findings check_heap(const SourceFile &file, const Exceptions &exceptions);

@@ -192,6 +192,11 @@ TEST(Tidy, NoTestIsForgotten)
     expect_tidy(tidy::check_disabled_tests);
 }
 
+TEST(Tidy, NoSanitizerIsToldToLookAway)
+{
+    expect_tidy(tidy::check_suppressions);
+}
+
 TEST(Tidy, FunctionsHaveNoConditionalCompilation)
 {
     expect_tidy(tidy::check_conditionals);
@@ -296,6 +301,13 @@ TEST(TidyRules, TestsThatNothingRunsAreFound)
     const std::string starts_it = "run(\"--gtest_also_run_disabled_tests\");\n";
     EXPECT_EQ(1u, tidy::check_disabled_tests(source("a_test.cc", disabled)).size());
     EXPECT_EQ(0u, tidy::check_disabled_tests(source("a_test.cc", disabled + starts_it)).size());
+}
+
+TEST(TidyRules, SuppressionsInTheLibraryAreFound)
+{
+    const char *text = "__attribute__((no_sanitize(\"thread\"))) int f(void);\n";
+    EXPECT_EQ(1u, tidy::check_suppressions(source("runtime/core/a.c", text)).size());
+    EXPECT_EQ(0u, tidy::check_suppressions(source("tests/core/a_test.cc", text)).size());
 }
 
 TEST(TidyRules, ConditionalsInFunctionsAreFound)

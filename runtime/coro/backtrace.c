@@ -2,6 +2,7 @@
 /* By the tables that compilers write for exceptions, which functions of libc have as well; where
  * there are none, by the frame pointers, within the stack that the thread was on. */
 #include "coro/backtrace.h"
+#include "base/peek.h"
 
 #include <ucontext.h>
 #include <unwind.h>
@@ -50,22 +51,26 @@ static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg
     return _URC_NO_REASON;
 }
 
-/* What it reads lies between the variables that sanitizers watch. */
-__attribute__((no_sanitize("address", "thread"))) static size_t
-follow_pointers(const struct registers *at, const struct coil_task *task, const void **frames,
-                size_t size)
+/* What a frame pointer leads to. */
+struct saved {
+    uintptr_t frame; /* the caller's */
+    uintptr_t place; /* in the caller */
+};
+
+static size_t follow_pointers(const struct registers *at, const struct coil_task *task,
+                              const void **frames, size_t size)
 {
     size_t count = 1;
     uintptr_t lowest = at->stack;
     uintptr_t frame = at->frame;
     while (count < size && frame >= lowest && frame % sizeof(uintptr_t) == 0 &&
-           frame + 2 * sizeof(uintptr_t) <= (uintptr_t)task) { /* ends: ever further up */
-        const uintptr_t *saved = (const uintptr_t *)frame;
-        if (saved[1] == 0)
+           frame + sizeof(struct saved) <= (uintptr_t)task) { /* ends: ever further up */
+        struct saved saved; /* or whatever lies there, if a function made no frame */
+        if (coil__peek(&saved, (const void *)frame, sizeof(saved)) < 0 || saved.place == 0)
             break;
-        frames[count++] = (const void *)saved[1];
-        lowest = frame + 2 * sizeof(uintptr_t);
-        frame = saved[0];
+        frames[count++] = (const void *)saved.place;
+        lowest = frame + sizeof(saved);
+        frame = saved.frame;
     }
     return count;
 }

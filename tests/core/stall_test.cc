@@ -2,6 +2,7 @@
 /* Stalls that are injected, each until it is noticed: so that a slow machine makes no difference.
  */
 #include "support/running.h"
+#include "support/sandbox.h"
 #include "support/sanitizer.h"
 
 extern "C" {
@@ -17,6 +18,7 @@ extern "C" {
 #include <mutex>
 #include <sched.h>
 #include <string>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -144,6 +146,40 @@ TEST_F(Stall, InAGeneratorIsReportedWithWhereItIs)
     EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
     EXPECT_EQ(1u, count_lines(", in generator body ("));
     EXPECT_GE(count_lines("stall_test.cc:") + count_lines("coil_core_tests+0x"), 2u);
+}
+
+/* Without the tables by which stacks are unwound; but it has a frame. Returns once *done is set. */
+extern "C" void spin_until(const int *done);
+#if defined(__x86_64__)
+asm(".text\n.type spin_until, @function\nspin_until:\n\t"
+    "push %rbp\n\tmov %rsp, %rbp\n"
+    "1:\tpause\n\tcmpl $0, (%rdi)\n\tje 1b\n\t"
+    "pop %rbp\n\tret\n.size spin_until, . - spin_until\n");
+#elif defined(__aarch64__)
+asm(".text\n.type spin_until, %function\nspin_until:\n\t"
+    "stp x29, x30, [sp, #-16]!\n\tmov x29, sp\n"
+    "1:\tyield\n\tldr w1, [x0]\n\tcbz w1, 1b\n\t"
+    "ldp x29, x30, [sp], #16\n\tret\n.size spin_until, . - spin_until\n");
+#endif
+
+TEST_F(Stall, InAFunctionWithoutTablesIsReportedWithThoseThatCalledIt)
+{
+    int done = 0;
+    std::thread helper([&] {
+        wait_for_count(before + 1);
+        __atomic_store_n(&done, 1, __ATOMIC_RELAXED);
+    });
+    EXPECT_EQ(0, run(
+                     [&] {
+                         spin_until(&done);
+                         return 0;
+                     },
+                     watched(kLimit)));
+    helper.join();
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
+    EXPECT_GE(count_lines("coil_core_tests+0x"), 4u) << "it, the lambda, call_body(), the entry";
 }
 
 TEST_F(Stall, IsReportedOnceHoweverLongItIs)
@@ -469,6 +505,26 @@ TEST_F(Stall, IsOfNoInterestWhenTurnedOff)
                      },
                      watched(COIL_STALL_OFF)));
     EXPECT_EQ(before, coil__stall_count());
+}
+
+TEST_F(Stall, IsNotWatchedForWhereThatIsForbiddenWhichIsSaid)
+{
+    ChildOutcome outcome = run_in_child([&] {
+        if (!deny_system_call(SYS_process_vm_readv, EPERM))
+            return 99;
+        EXPECT_EQ(0, run(
+                         [] {
+                             compute(4 * kLimit);
+                             return 0;
+                         },
+                         watched(kLimit)));
+        size_t said = count_lines("stalls are not watched for: process_vm_readv() of our own "
+                                  "memory is refused (Operation not permitted)");
+        return said == 1 && coil__stall_count() == before ? 0 : 1;
+    });
+    if (outcome.result == 99)
+        GTEST_SKIP() << "seccomp filters are forbidden here";
+    EXPECT_EQ(0, outcome.result);
 }
 
 void own_handler(int) {}
