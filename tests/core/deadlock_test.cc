@@ -130,7 +130,9 @@ TEST_P(Deadlock, TellsForHowLong)
         return coil_scope_close(&scope, 0);
     }));
     EXPECT_EQ(3u, lines.size()) << all_lines();
-    for (const auto &match : find_all(all_lines(), "waited (\\d+)\\.(\\d{3}) s for (.*)")) {
+    auto waits = find_all(all_lines(), "waited (\\d+)\\.(\\d{3}) s for (.*)");
+    EXPECT_EQ(2u, waits.size()) << all_lines();
+    for (const auto &match : waits) {
         int msec = std::stoi(match[1]) * 1000 + std::stoi(match[2]);
         bool is_first = match[3] != "sleep";
         EXPECT_TRUE(is_first ? msec >= 60 : msec >= 0) << match[0];

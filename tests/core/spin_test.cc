@@ -7,6 +7,7 @@ extern "C" {
 #include "core/spin.h"
 }
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -166,6 +167,7 @@ TEST(Spin, ACoreWithRareEventsSleepsInBetween)
     });
 }
 
+/* Others may have the CPU for most of a time, but not again and again. */
 TEST(Spin, ALongFixedSpanLooksOutAllTheTime)
 {
     COIL_SKIP_IF_SIMULATED("time passes by itself");
@@ -173,9 +175,13 @@ TEST(Spin, ALongFixedSpanLooksOutAllTheTime)
     options.spin_ns = COIL_SEC;
     run(
         [] {
-            int64_t before = thread_cpu_ns();
-            EXPECT_EQ(0, coil_sleep(200 * COIL_MSEC));
-            EXPECT_GT(thread_cpu_ns() - before, 20 * COIL_MSEC);
+            int64_t most = 0;
+            for (int i = 0; i < 50 && most <= 20 * COIL_MSEC; i++) {
+                int64_t before = thread_cpu_ns();
+                EXPECT_EQ(0, coil_sleep(200 * COIL_MSEC));
+                most = std::max(most, thread_cpu_ns() - before);
+            }
+            EXPECT_GT(most, 20 * COIL_MSEC);
             return 0;
         },
         options);

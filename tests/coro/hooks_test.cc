@@ -173,9 +173,9 @@ TEST(Hooks, LetThreadSanitizerSeeARaceOfACoroutineWithAThread)
     auto race = [] {
         leave_no_core();
         Coroutines coroutines;
-        static long shared;
-        std::thread other([] { shared++; });
-        coroutines.spawn([] { shared++; });
+        static volatile long shared; /* is only written */
+        std::thread other([] { shared = shared + 1; });
+        coroutines.spawn([] { shared = shared + 1; });
         coroutines.run();
         other.join();
         exit(0); /* not _exit(): this is where ThreadSanitizer decides on the status */

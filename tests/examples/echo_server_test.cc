@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <sched.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -42,8 +43,20 @@ protected:
         server_->signal(signal);
         Outcome outcome = server_->wait();
         EXPECT_EQ(0, outcome.status);
-        EXPECT_EQ("", outcome.output);
+        EXPECT_EQ("", without_report(outcome.output));
         server_.reset();
+    }
+
+    /* Without what is said of who is late to end, as all are on a busy machine. */
+    static std::string without_report(const std::string &output)
+    {
+        std::string rest;
+        std::istringstream lines(output);
+        for (std::string line; std::getline(lines, line);) {
+            if (line.rfind("coil: stop: core ", 0) != 0 && line.rfind("coil:   core ", 0) != 0)
+                rest += line + "\n";
+        }
+        return rest;
     }
 
     /* What one connection gets back for `text` and the end after it. */

@@ -527,11 +527,8 @@ TEST(RandomTalk, ArrivesOnceAndInOrderHoweverManyCoresThereAre)
 {
     uint64_t done = 0;
     const Seeds seeds = choose_seeds(COIL_TEST_INSTRUMENTED ? 16 : 240);
-    for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count; seed++) {
-        SCOPED_TRACE("to see it again: tests/soak --first " + std::to_string(seed) + " --seeds 1");
-        done += talk(seed, 1, 2).done;
-        ASSERT_FALSE(HasFailure());
-    }
+    ASSERT_NO_FATAL_FAILURE(
+        for_each_seed(seeds, [&](uint64_t seed) { done += talk(seed, 1, 2).done; }));
     printf("%" PRIu64 " messages, calls, promises and values\n", done);
     if (seeds.count >= 16) { /* one alone may be short */
         EXPECT_GT(done, seeds.count * 100);

@@ -431,12 +431,10 @@ TEST(RandomPrograms, GiveEverythingBack)
     uint64_t completions = 0;
     /* Each of the usual ones is the begin of what it is there. */
     const Seeds seeds = choose_seeds(COIL_TEST_INSTRUMENTED ? 4 : 30);
-    for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count; seed++) {
-        SCOPED_TRACE("to see it again: tests/soak --first " + std::to_string(seed) + " --seeds 1");
+    ASSERT_NO_FATAL_FAILURE(for_each_seed(seeds, [&](uint64_t seed) {
         run_program(seed, seeds.chosen ? 12 : 3, 3);
         completions += coil__sim.completions;
-        ASSERT_FALSE(HasFailure());
-    }
+    }));
     printf("%" PRIu64 " programs, %" PRIu64 " completions\n", seeds.count, completions);
     EXPECT_GT(completions, seeds.count * 1000);
     /* One program has more than another; many have on average what tests/soak promises. */

@@ -68,6 +68,16 @@ inline Seeds choose_seeds(uint64_t usual)
     return seeds;
 }
 
+/* Runs each of them, until one fails: then it says how to see that again. */
+template <class Run> void for_each_seed(const Seeds &seeds, Run run)
+{
+    for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count; seed++) {
+        SCOPED_TRACE("to see it again: tests/soak --first " + std::to_string(seed) + " --seeds 1");
+        run(seed);
+        ASSERT_FALSE(testing::Test::HasFailure());
+    }
+}
+
 } // namespace coil_test
 
 #endif
