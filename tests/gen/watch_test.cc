@@ -5,30 +5,11 @@
 #include "support/process.h"
 #include "support/running.h"
 #include "support/sanitizer.h"
+#include "support/sanitizer_calls.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <set>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(COIL__HOOKS_ASAN)
-#include <sanitizer/lsan_interface.h>
-#else
-/* Only called where there is a LeakSanitizer. */
-static int __lsan_do_recoverable_leak_check()
-{
-    return 0;
-}
-#endif
-
-#if defined(__SANITIZE_THREAD__) || defined(COIL__HOOKS_TSAN)
-#include <sanitizer/tsan_interface.h>
-#else
-/* Only called where there is a ThreadSanitizer. */
-static void *__tsan_get_current_fiber()
-{
-    return nullptr;
-}
-#endif
 
 using namespace coil_test;
 
