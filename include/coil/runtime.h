@@ -39,7 +39,8 @@ struct coil_options {
                               * log, with its queue and backtrace; five a minute at most. It is
                               * asked by a signal, after which some calls end with EINTR, like
                               * nanosleep. Time in which it could have run, but got no CPU, does not
-                              * count. Without /proc, nor does that in which it blocks.
+                              * count. Without /proc, nor does that in which it blocks; where
+                              * process_vm_readv(2) is forbidden, nothing does, which is logged.
                               * COIL_STALL_OFF: never (20 ms in debug builds of coil, else off) */
     size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
     unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
