@@ -3,8 +3,9 @@
  * How many messages a second does an echo server return over TCP, how soon, and at what cost?
  *
  * The server on one CPU, the load on another, both over 127.0.0.1. Beside: a server on bare epoll
- * and two on bare liburing (see bare/), and for one connection one that spins before it sleeps. All
- * servers of a case run and are connected at the same time, but only one at a time is loaded.
+ * and two on bare liburing (see bare/), and for one connection one that spins before it sleeps, as
+ * coil does there; in a case of its own nobody does. All servers of a case run and are connected at
+ * the same time, but only one at a time is loaded.
  *
  * At 64 connections and more the load is the slower of the two, so that the server's CPU time of a
  * message tells more than the messages per second. The open-loop case sends on schedule, whatever
@@ -34,31 +35,39 @@ enum {
 struct server {
     const char *name, *program;
     const char *arguments[4];
-    const char *ring; /* COIL_RING in its environment; NULL: as it is in ours */
-    bool both_cpus;   /* also the one of the load */
+    const char *variable, *value; /* in its environment; NULL: as it is in ours */
+    bool both_cpus;               /* also the one of the load */
 };
 
 static const struct server servers[] = {
-    {"coil", "../examples/echo_server", {"--cores", "1"}, NULL, false},
-    {"liburing_multishot", "echo_multishot", {NULL}, NULL, false},
-    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL, false},
-    {"epoll", "echo_epoll", {NULL}, NULL, false},
-    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL, false},
+    {"coil", "../examples/echo_server", {"--cores", "1"}, NULL, NULL, false},
+    {"liburing_multishot", "echo_multishot", {NULL}, NULL, NULL, false},
+    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL, NULL, false},
+    {"epoll", "echo_epoll", {NULL}, NULL, NULL, false},
+    {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL, NULL, false},
+};
+
+/* Where none looks out for the next message before it sleeps, as the bare ones do not. */
+static const struct server servers_asleep[] = {
+    {"coil", "../examples/echo_server", {"--cores", "1"}, "COIL_SPIN_NS", "0", false},
+    {"liburing_multishot", "echo_multishot", {NULL}, NULL, NULL, false},
+    {"liburing_oneshot", "echo_oneshot", {NULL}, NULL, NULL, false},
+    {"epoll", "echo_epoll", {NULL}, NULL, NULL, false},
 };
 
 /* Where io_uring is forbidden. */
 static const struct server servers_on_poll[] = {
-    {"coil", "../examples/echo_server", {"--cores", "1"}, "poll", false},
-    {"epoll", "echo_epoll", {NULL}, NULL, false},
+    {"coil", "../examples/echo_server", {"--cores", "1"}, "COIL_RING", "poll", false},
+    {"epoll", "echo_epoll", {NULL}, NULL, NULL, false},
 };
 
 enum { SERVERS_ON_POLL = 2 };
 
 /* How many cores serve, and how connections come to them. */
 static const struct server servers_on_two[] = {
-    {"coil", "../examples/echo_server", {"--cores", "2"}, NULL, true},
-    {"least", "../examples/echo_server", {"--cores", "2", "--balance", "least"}, NULL, true},
-    {"one_core", "../examples/echo_server", {"--cores", "1"}, NULL, false},
+    {"coil", "../examples/echo_server", {"--cores", "2"}, NULL, NULL, true},
+    {"least", "../examples/echo_server", {"--cores", "2", "--balance", "least"}, NULL, NULL, true},
+    {"one_core", "../examples/echo_server", {"--cores", "1"}, NULL, NULL, false},
 };
 
 enum { SERVERS_ON_TWO = 3 };
@@ -83,18 +92,19 @@ struct pair {
 
 /* --- starting and stopping ---------------------------------------------------------------- */
 
-static const char *start_on_ring(struct pair *pair, bool count_instructions,
-                                 const char *const argv[])
+static const char *start_in_environment(struct pair *pair, bool count_instructions,
+                                        const char *const argv[])
 {
-    const char *ours = getenv("COIL_RING");
-    if (pair->server->ring != NULL)
-        setenv("COIL_RING", pair->server->ring, 1);
+    const char *variable = pair->server->variable;
+    const char *ours = variable != NULL ? getenv(variable) : NULL;
+    if (variable != NULL)
+        setenv(variable, pair->server->value, 1);
     const char *failed = count_instructions ? callgrind_start(&pair->server_process, argv)
                                             : process_start(&pair->server_process, argv);
-    if (pair->server->ring != NULL && ours == NULL)
-        unsetenv("COIL_RING");
-    else if (pair->server->ring != NULL)
-        setenv("COIL_RING", ours, 1);
+    if (variable != NULL && ours == NULL)
+        unsetenv(variable);
+    else if (variable != NULL)
+        setenv(variable, ours, 1);
     return failed;
 }
 
@@ -115,7 +125,7 @@ static const char *start_server(struct pair *pair, bool count_instructions, char
     for (size_t i = 0; i < 4 && pair->server->arguments[i] != NULL; i++)
         argv[count++] = pair->server->arguments[i];
 
-    const char *failed = start_on_ring(pair, count_instructions, argv);
+    const char *failed = start_in_environment(pair, count_instructions, argv);
     if (failed != NULL)
         return failed;
     char line[256];
@@ -382,6 +392,9 @@ int main(int argc, char **argv)
         {"16 connections, 64 KiB", 16, 65536, 1, 0, false},
         {"64 connections, 64 B, 16 deep", 64, 64, 16, 0, false},
     };
+    static const struct point asleep = {
+        "1 connection, asleep in between, 64 B", 1, 64, 1, 0, false,
+    };
     static const struct point on_poll = {
         "64 connections on poll, 64 B", 64, 64, 1, 0, false,
     };
@@ -399,6 +412,8 @@ int main(int argc, char **argv)
                     closed[i].connections == 1 ? SERVERS_WITH_SPIN : SERVERS, closed_metrics,
                     closed[i].user_time ? CLOSED_METRICS_WITH_USER : CLOSED_METRICS,
                     measure_closed);
+    run_windows(&harness, &asleep, servers_asleep, SERVERS, closed_metrics, CLOSED_METRICS,
+                measure_closed);
     run_windows(&harness, &on_poll, servers_on_poll, SERVERS_ON_POLL, closed_metrics,
                 CLOSED_METRICS, measure_closed);
     run_windows(&harness, &on_two, servers_on_two, SERVERS_ON_TWO, closed_metrics, CLOSED_METRICS,
