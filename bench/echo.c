@@ -47,7 +47,7 @@ static const struct server servers[] = {
     {"liburing_multishot_spin_50us", "echo_multishot", {"--spin", "50000"}, NULL, NULL, false},
 };
 
-/* Where none looks out for the next message before it sleeps, as the bare ones do not. */
+/* Where coil, like the bare ones, does not look out for the next message before it sleeps. */
 static const struct server servers_asleep[] = {
     {"coil", "../examples/echo_server", {"--cores", "1"}, "COIL_SPIN_NS", "0", false},
     {"liburing_multishot", "echo_multishot", {NULL}, NULL, NULL, false},

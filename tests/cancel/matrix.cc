@@ -181,10 +181,11 @@ Fate fate_of(const CancelRow &row, Moment moment, const Operation &operation)
     Fate fate = fates[moment];
     bool has_begun = moment == IN_FLIGHT || moment == RACING;
     bool is_sure = fate == HAPPENED || fate == PARTLY || fate == SHORT;
-    /* Turns of a simulated world take no time, in which a peer out there could have acknowledged:
-     * there may be room later on. */
-    bool makes_room = is_simulated() && fate == STOPPED && operation.slowness > 0;
-    return has_begun && ((is_sure && takes_time(row, operation)) || makes_room) ? EITHER : fate;
+    if (has_begun && is_sure && takes_time(row, operation))
+        return EITHER;
+    /* Turns of a simulated world take no time, in which such a peer would have taken all it can. */
+    bool may_go_on = is_simulated() && operation.gets_room;
+    return has_begun && fate == STOPPED && may_go_on ? EITHER : fate;
 }
 
 bool fits(Fate fate, const Approach &approach, const Operation &operation, ssize_t result)

@@ -87,6 +87,7 @@ public:
     bool is_local = false;     /* the core itself completes it: by keep() */
     bool has_peer = true;      /* without complete() it waits for ever */
     int slowness = 1;          /* a race takes so much longer, and has fewer rounds */
+    bool gets_room = false;    /* late: its peer takes what was sent at its own pace */
     bool will_complete = true; /* for begin(): complete() is called while it is in flight */
 
     /* When complete() comes in a race: the peer's thread and the kernel must be ready by then. */

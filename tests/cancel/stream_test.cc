@@ -196,6 +196,7 @@ public:
     explicit OutgoingOverTcp(const StreamOp &op) : Outgoing(op, make_small_pair())
     {
         slowness = 40; /* who receives takes its time to acknowledge */
+        gets_room = true;
     }
 
     void begin() override
