@@ -23,21 +23,76 @@ static void describe_wait(const struct coil_task *task, char *text, size_t size)
         snprintf(text, size, "something that can't be cancelled");
 }
 
-static void report_task(unsigned core, const struct coil_task *task, coil_time now)
-{
+/* Those of one name that wait for the same. */
+struct group {
+    const struct coil_task *first;
     char wait[128];
+    size_t count;
+    coil_time since; /* when the one that waits longest began to */
+};
+
+struct groups {
+    struct group all[32];
+    unsigned count;
+    size_t others; /* coroutines for whose like there was no room */
+};
+
+/* Where a task belongs: behind the last one, if none has its like. */
+static unsigned find(const struct groups *groups, const struct coil_task *task, const char *wait)
+{
+    unsigned at = 0;
+    for (; at < groups->count; at++) {
+        const struct group *group = &groups->all[at];
+        if (strcmp(group->wait, wait) == 0 && strcmp(group->first->site, task->site) == 0 &&
+            strcmp(group->first->name, task->name) == 0)
+            break;
+    }
+    return at;
+}
+
+static void add(struct groups *groups, const struct coil_task *task)
+{
+    char wait[sizeof(groups->all->wait)];
     describe_wait(task, wait, sizeof(wait));
+    unsigned at = find(groups, task, wait);
+    if (at == sizeof(groups->all) / sizeof(groups->all[0])) {
+        groups->others++;
+        return;
+    }
+    struct group *group = &groups->all[at];
+    if (at == groups->count) {
+        *group = (struct group){.first = task, .since = task->parked_at};
+        memcpy(group->wait, wait, sizeof(wait));
+        groups->count++;
+    }
+    group->count++;
+    if (task->parked_at < group->since)
+        group->since = task->parked_at;
+}
+
+static void report_group(unsigned core, const struct group *group, coil_time now)
+{
+    const struct coil_task *task = group->first;
     bool renamed = strcmp(task->name, task->site) != 0;
-    int64_t msec = (now - task->parked_at) / COIL_MSEC;
-    coil__log("  core %u: %s%s%s has waited %lld.%03lld s for %s", core, task->name,
-              renamed ? ", spawned as " : "", renamed ? task->site : "", (long long)msec / 1000,
-              (long long)msec % 1000, wait);
+    int64_t msec = (now - group->since) / COIL_MSEC;
+    char many[32] = "";
+    if (group->count > 1)
+        snprintf(many, sizeof(many), "%zu of ", group->count);
+    coil__log("  core %u: %s%s%s%s %s waited %s%lld.%03lld s for %s", core, many, task->name,
+              renamed ? ", spawned as " : "", renamed ? task->site : "",
+              group->count > 1 ? "have" : "has", group->count > 1 ? "up to " : "",
+              (long long)msec / 1000, (long long)msec % 1000, group->wait);
 }
 
 void coil__report_tasks(struct coil__core *core)
 {
     coil_time now = coil__clock_now();
+    struct groups groups = {.count = 0};
     struct coil_task *task = NULL;
     while ((task = coil__scope_next_task(&core->root, task)) != NULL)
-        report_task(core->id, task, now);
+        add(&groups, task);
+    for (unsigned i = 0; i < groups.count; i++)
+        report_group(core->id, &groups.all[i], now);
+    if (groups.others > 0)
+        coil__log("  core %u: %zu more, each unlike these", core->id, groups.others);
 }

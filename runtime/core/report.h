@@ -5,7 +5,8 @@
 
 #include "core/core.h"
 
-/* Says it to the log, a line for each coroutine of `core`. On its thread, or while it sleeps. */
+/* Says it to the log, a line for all coroutines of `core` that are alike. On its thread, or while
+ * it sleeps. */
 void coil__report_tasks(struct coil__core *core);
 
 #endif

@@ -121,6 +121,45 @@ TEST_P(Deadlock, TellsOfEachCoroutineWhatItWaitsFor)
               count_lines("coil:   core [1-9]: " + site + waited + "sleep"));
 }
 
+TEST_P(Deadlock, TellsOfThoseThatAreAlikeAtOnce)
+{
+    EXPECT_EQ(-EDEADLK, run([] {
+        Children children;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (int i = 0; i < 1000; i++) {
+            children.start(scope, [i] {
+                if (i == 999)
+                    coil_task_rename("another");
+                return wait_for_ever();
+            });
+        }
+        return coil_scope_close(&scope, 0);
+    }));
+    const std::string site = "call_body \\(.*:\\d+\\)", on_0 = "coil:   core 0: ";
+    EXPECT_EQ(4u, lines.size()) << all_lines();
+    EXPECT_EQ(1, count_lines(on_0 + "999 of " + site + " have waited up to .* s for sleep"));
+    EXPECT_EQ(1, count_lines(on_0 + "another, spawned as " + site + " has waited .* s for sleep"));
+}
+
+TEST_P(Deadlock, TellsOfNotTooManyKinds)
+{
+    EXPECT_EQ(-EDEADLK, run([] {
+        Children children;
+        static char names[100][16];
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (int i = 0; i < 100; i++) {
+            children.start(scope, [i] {
+                snprintf(names[i], sizeof(names[i]), "number %d", i);
+                coil_task_rename(names[i]);
+                return wait_for_ever();
+            });
+        }
+        return coil_scope_close(&scope, 0);
+    }));
+    EXPECT_EQ(1u + 32 + 1, lines.size()) << "its head, fn and 31 more, the rest";
+    EXPECT_EQ(1, count_lines("coil:   core 0: 69 more, each unlike these")) << all_lines();
+}
+
 TEST_P(Deadlock, TellsForHowLong)
 {
     EXPECT_EQ(-EDEADLK, run([] {
@@ -215,7 +254,8 @@ TEST(DeadlockOfCores, IsFoundAfterAnyExchangeOfMessagesSlow)
                                     return coil_scope_close(&scope, 0);
                                 },
                                 logging(4)));
-        EXPECT_EQ(10u, lines.size()) << all_lines();
+        EXPECT_EQ(7u, lines.size()) << all_lines();
+        EXPECT_EQ(1, count_lines("coil:   core 0: 4 of call_body .* for call")) << all_lines();
     }
 }
 
