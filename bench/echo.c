@@ -9,7 +9,8 @@
  *
  * At 64 connections and more the load is the slower of the two, so that the server's CPU time of a
  * message tells more than the messages per second. The open-loop case sends on schedule, whatever
- * comes back, and counts latency from when a message was due. One case is coil where io_uring is
+ * comes back, and counts latency from when a message was due. In two cases each message goes over a
+ * connection of its own, which is then reset by the load. One case is coil where io_uring is
  * forbidden, beside bare epoll. In another coil serves on both CPUs, beside itself on one: as the
  * load needs all of the second, that tells what sharing it costs, not what two cores can do. Not
  * measured: a real network.
@@ -79,6 +80,8 @@ enum { SERVERS_QUICK = 2, SERVERS = 4, SERVERS_WITH_SPIN = 5 };
 struct point {
     const char *name;
     unsigned connections, size, pipeline, rate;
+    unsigned idle;  /* connections more, over which nothing goes */
+    bool renew;     /* each message goes over a connection of its own */
     bool user_time; /* also sample where the server's time goes, which costs it about 1 % */
 };
 
@@ -144,18 +147,22 @@ static const char *start_load(struct process *load, const struct pair *pair,
                               const struct point *point, const char *port)
 {
     char program[4096], connections[16], size[16], pipeline[16], rate[16], cpu[16], server[16];
+    char idle[16];
     process_beside(program, sizeof(program), "echo_load");
     snprintf(connections, sizeof(connections), "%u", point->connections);
     snprintf(size, sizeof(size), "%u", point->size);
     snprintf(pipeline, sizeof(pipeline), "%u", point->pipeline);
     snprintf(rate, sizeof(rate), "%u", point->rate);
+    snprintf(idle, sizeof(idle), "%u", point->idle);
     snprintf(cpu, sizeof(cpu), "%d", pair->placement->load_cpu);
     snprintf(server, sizeof(server), "%d", (int)pair->server_process.pid);
     const char *argv[ARGUMENT_MAX] = {
         program,  "--port", port, "--connections", connections, "--size", size, "--pipeline",
-        pipeline, "--cpus", cpu,  "--server",      server,
+        pipeline, "--cpus", cpu,  "--server",      server,      "--idle", idle,
     };
-    size_t count = 13;
+    size_t count = 15;
+    if (point->renew)
+        argv[count++] = "--renew";
     if (point->user_time)
         argv[count++] = "--sample";
     if (point->rate > 0) {
@@ -385,24 +392,28 @@ static void run_once(struct harness *harness, const struct point *point,
 int main(int argc, char **argv)
 {
     static const struct point closed[] = {
-        {"1 connection, 64 B", 1, 64, 1, 0, false},
-        {"64 connections, 64 B", 64, 64, 1, 0, false},
-        {"1000 connections, 64 B", 1000, 64, 1, 0, true},
-        {"64 connections, 4 KiB", 64, 4096, 1, 0, false},
-        {"16 connections, 64 KiB", 16, 65536, 1, 0, false},
-        {"64 connections, 64 B, 16 deep", 64, 64, 16, 0, false},
+        {"1 connection, 64 B", 1, 64, 1, 0, 0, false, false},
+        {"64 connections, 64 B", 64, 64, 1, 0, 0, false, false},
+        {"1000 connections, 64 B", 1000, 64, 1, 0, 0, false, true},
+        {"64 connections, 4 KiB", 64, 4096, 1, 0, 0, false, false},
+        {"16 connections, 64 KiB", 16, 65536, 1, 0, 0, false, false},
+        {"64 connections, 64 B, 16 deep", 64, 64, 16, 0, 0, false, false},
+        {"64 connections for a message each, 64 B", 64, 64, 1, 0, 0, true, false},
+        {"64 for a message each beside 2000, 64 B", 64, 64, 1, 0, 2000, true, false},
     };
     static const struct point asleep = {
-        "1 connection, asleep in between, 64 B", 1, 64, 1, 0, false,
+        "1 connection, asleep in between, 64 B", 1, 64, 1, 0, 0, false, false,
     };
     static const struct point on_poll = {
-        "64 connections on poll, 64 B", 64, 64, 1, 0, false,
+        "64 connections on poll, 64 B", 64, 64, 1, 0, 0, false, false,
     };
     static const struct point on_two = {
-        "64 connections on two cores, 64 B", 64, 64, 1, 0, false,
+        "64 connections on two cores, 64 B", 64, 64, 1, 0, 0, false, false,
     };
-    static const struct point open = {"64 connections, 64 B, 40000/s", 64, 64, 1, 40000, false};
-    static const struct point idle = {"9000 idle connections", IDLE_CONNECTIONS, 64, 1, 0, false};
+    static const struct point open = {
+        "64 connections, 64 B, 40000/s", 64, 64, 1, 40000, 0, false, false};
+    static const struct point idle = {
+        "9000 idle connections", IDLE_CONNECTIONS, 64, 1, 0, 0, false, false};
 
     struct harness harness;
     harness_open(&harness, argc, argv, "echo",

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     CHUNK = 256 * 1024, /* the most that one call sends or receives */
@@ -70,6 +71,47 @@ static void grant(struct client *client, struct connection *connection, int64_t 
     client->under_way++;
 }
 
+static int connect_to(uint16_t port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const int on = 1;
+    /* A reset instead of a FIN leaves no port in TIME_WAIT. */
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        err(1, "cannot connect to 127.0.0.1:%u", (unsigned)port);
+    return fd;
+}
+
+static bool are_few(const struct client *client)
+{
+    return client->options.connection_count <= FEW;
+}
+
+/* Connects, at the beginning of the stream. */
+static void begin(struct client *client, struct connection *connection)
+{
+    connection->fd = connect_to(client->options.port);
+    connection->granted = connection->sent = connection->received = 0;
+    /* Where it is not asked, it is not told either: that would be part of each round trip. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
+    if (!are_few(client) && epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
+        err(1, "cannot watch connection");
+}
+
+static void renew(struct client *client, struct connection *connection)
+{
+    close(connection->fd);
+    begin(client, connection);
+    connection->next_end = client->options.message_size;
+}
+
 static void reply(struct client *client, struct connection *connection, int64_t now)
 {
     int64_t stamp = connection->stamps[connection->stamp_head++ & client->stamp_mask];
@@ -78,6 +120,8 @@ static void reply(struct client *client, struct connection *connection, int64_t 
     client->replies++;
     if (stamp >= client->record_from && stamp < client->record_to)
         histogram_add(&client->latencies, now - stamp);
+    if (client->options.renew)
+        renew(client, connection);
     if (client->refill && client->messages_left > 0)
         grant(client, connection, now);
 }
@@ -107,11 +151,6 @@ static void receive(struct client *client, struct connection *connection)
             reply(client, connection, now);
         pump(connection);
     } while (n == sizeof(received));
-}
-
-static bool are_few(const struct client *client)
-{
-    return client->options.connection_count <= FEW;
 }
 
 static void poll_once(struct client *client)
@@ -177,24 +216,6 @@ void client_drain(struct client *client)
         errx(1, "%llu messages did not come back", (unsigned long long)client->under_way);
 }
 
-static int connect_to(uint16_t port)
-{
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const int on = 1;
-    /* A reset instead of a FIN leaves no port in TIME_WAIT. */
-    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        err(1, "cannot connect to 127.0.0.1:%u", (unsigned)port);
-    return fd;
-}
-
 /* The first message of a connection. Small, so that it fits into the socket whatever its size. */
 static void say_hello(struct connection *connection, size_t size)
 {
@@ -220,14 +241,10 @@ static void hear_hello(struct connection *connection, size_t size)
 
 static void open_connection(struct client *client, struct connection *connection)
 {
-    connection->fd = connect_to(client->options.port);
+    begin(client, connection);
     connection->stamps = calloc(client->stamp_mask + 1, sizeof(connection->stamps[0]));
     if (connection->stamps == NULL)
         err(1, "cannot remember what was sent");
-    /* Where it is not asked, it is not told either: that would be part of each round trip. */
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
-    if (!are_few(client) && epoll_ctl(client->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
-        err(1, "cannot watch connection");
 }
 
 static uint32_t stamp_capacity(const struct client_options *options)
@@ -240,11 +257,12 @@ static uint32_t stamp_capacity(const struct client_options *options)
 
 void client_open(struct client *client, const struct client_options *options)
 {
+    const unsigned count = options->connection_count + options->idle_count;
     fill_pattern();
     *client = (struct client){
         .options = *options,
         .stamp_mask = stamp_capacity(options) - 1,
-        .connections = calloc(options->connection_count, sizeof(struct connection)),
+        .connections = calloc(count, sizeof(struct connection)),
         .epoll = epoll_create1(EPOLL_CLOEXEC),
     };
     if (client->connections == NULL || client->epoll < 0)
@@ -252,10 +270,10 @@ void client_open(struct client *client, const struct client_options *options)
     size_t size =
         options->message_size < FIRST_MESSAGE_MAX ? options->message_size : FIRST_MESSAGE_MAX;
     /* In batches that the listener's queue holds: a SYN that it drops costs a second. */
-    for (unsigned first = 0; first < options->connection_count; first += CONNECT_BATCH) {
+    for (unsigned first = 0; first < count; first += CONNECT_BATCH) {
         unsigned end = first + CONNECT_BATCH;
-        if (end > options->connection_count)
-            end = options->connection_count;
+        if (end > count)
+            end = count;
         for (unsigned i = first; i < end; i++)
             open_connection(client, &client->connections[i]);
         for (unsigned i = first; i < end; i++)

@@ -15,9 +15,11 @@
 struct client_options {
     uint16_t port;
     unsigned connection_count;
+    unsigned idle_count; /* more connections, over which nothing goes */
     unsigned message_size;
     unsigned pipeline; /* messages under way on each connection */
     double rate;       /* messages a second, sent on schedule; 0: each reply sends the next */
+    bool renew;        /* each message goes over a connection of its own */
 };
 
 struct connection {
@@ -32,7 +34,7 @@ struct connection {
 
 struct client {
     struct client_options options;
-    struct connection *connections;
+    struct connection *connections; /* the idle ones last */
     uint32_t stamp_mask;
     int epoll;
     bool refill;            /* each reply sends the next message */

@@ -36,7 +36,8 @@ struct load_options {
 static void usage(void)
 {
     puts("usage: echo_load --port N [--connections N] [--size BYTES] [--pipeline N]\n"
-         "                 [--rate N] [--cpus N] [--server PID [--sample]]\n"
+         "                 [--rate N] [--renew] [--idle N] [--cpus N]\n"
+         "                 [--server PID [--sample]]\n"
          "Loads an echo server on 127.0.0.1 as its standard input says: lines of\n"
          "\"window WARM_MS MS\" or \"messages N\".\n"
          "  --port N         where the server listens\n"
@@ -44,6 +45,8 @@ static void usage(void)
          "  --size BYTES     of a message (64)\n"
          "  --pipeline N     messages under way on each connection (1)\n"
          "  --rate N         send N messages a second on schedule, whatever comes back\n"
+         "  --renew          a connection for each message, one after the other\n"
+         "  --idle N         so many connections more, over which nothing goes\n"
          "  --cpus N         run on CPU N\n"
          "  --server PID     measure the CPU time of this process\n"
          "  --sample         and how much of it is in user space");
@@ -66,6 +69,7 @@ static const struct option known_options[] = {
     {"size", required_argument, NULL, 's'},   {"pipeline", required_argument, NULL, 'd'},
     {"rate", required_argument, NULL, 'r'},   {"cpus", required_argument, NULL, 'c'},
     {"server", required_argument, NULL, 'v'}, {"sample", no_argument, NULL, 'u'},
+    {"renew", no_argument, NULL, 'w'},        {"idle", required_argument, NULL, 'i'},
     {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
@@ -91,6 +95,12 @@ static void parse(struct load_options *options, int argc, char **argv)
             break;
         case 'r':
             client->rate = (double)parse_number(optarg, "rate", 1, 10000000);
+            break;
+        case 'w':
+            client->renew = true;
+            break;
+        case 'i':
+            client->idle_count = (unsigned)parse_number(optarg, "idle", 0, 100000);
             break;
         case 'c':
             options->cpu = (int)parse_number(optarg, "cpus", 0, CPU_SETSIZE - 1);
