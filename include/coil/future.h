@@ -30,6 +30,9 @@ struct coil__callee;
 /* private: the core of a coil_run() */
 struct coil__core;
 
+/* private: what a core knows of a descriptor number */
+struct coil__fd;
+
 /* private: how to cancel and name this kind of operation */
 struct coil_future_kind;
 
@@ -120,6 +123,7 @@ struct coil_sending {
 
 /* private: an entry of the ring */
 struct coil_entry {
+    struct coil__fd *on;         /* the number of the descriptor that it is on */
     struct coil_link cancelling; /* those in flight that were asked to stop */
     union {
         struct coil_link accepting; /* those in flight that take connections */

@@ -83,19 +83,14 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
     if (err < 0)
         return err;
     core->sched.queues.terms = run->queues;
-    err = coil__closes_open(&core->closes);
-    if (err < 0)
-        goto close_sched;
     err = coil__ring_open(&core->ring, run->ring.driver, ring);
     core->refused = err < 0;
     if (err < 0)
-        goto close_closes;
+        goto close_sched;
     coil__timers_here = &core->timers;
     coil__core_here = core;
     coil__scope_open(&core->root, &core->sched.loop, COIL_FOREVER);
     return 0;
-close_closes:
-    coil__closes_close(&core->closes);
 close_sched:
     coil__sched_close(&core->sched);
     return err;
@@ -107,7 +102,6 @@ void coil__core_close(struct coil__core *core)
     coil__ending_close(&core->ending);
     coil__buffers_close(core);
     coil__ring_close(&core->ring);
-    coil__closes_close(&core->closes);
     coil__sched_close(&core->sched);
     coil__timers_here = NULL;
     coil__core_here = NULL;

@@ -3,7 +3,6 @@
 #ifndef COIL_CORE_CORE_H
 #define COIL_CORE_CORE_H
 
-#include "core/closes.h"
 #include "core/ending.h"
 #include "core/mailbox.h"
 #include "core/signals.h"
@@ -53,7 +52,6 @@ struct coil__core {
     struct coil__spin spin;
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
-    struct coil__closes closes;
     struct coil__tick tick;
     struct coil__watched stall;
     unsigned id;

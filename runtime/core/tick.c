@@ -38,7 +38,8 @@ static void start(struct coil__core *core)
 {
     struct coil__tick *tick = &core->tick;
     tick->span = (struct __kernel_timespec){.tv_nsec = span_of(core)};
-    struct io_uring_sqe *sqe = coil__op_begin_always(&tick->future, &tick_kind, &core->sched.loop);
+    struct io_uring_sqe *sqe =
+        coil__op_begin_always(&tick->future, &tick_kind, &core->sched.loop, COIL__NO_FD);
     io_uring_prep_timeout(sqe, (void *)&tick->span, 0, 0);
     tick->entry = core->ring.uring.sq.sqe_tail;
     coil__op_fire_events(sqe, &tick->future);

@@ -69,7 +69,8 @@ static const struct coil_future_kind acceptor_kind = {
 
 static void arm(struct coil_acceptor *acceptor)
 {
-    struct io_uring_sqe *sqe = coil__op_begin_accept(&acceptor->future, &acceptor_kind);
+    struct io_uring_sqe *sqe =
+        coil__op_begin_accept(&acceptor->future, &acceptor_kind, acceptor->fd);
     if (sqe == NULL)
         return;
     io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL, acceptor->flags | SOCK_CLOEXEC);

@@ -16,7 +16,7 @@ static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__
 
 void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_read(sqe, fd, buf, coil__op_length(len), own_position);
@@ -32,7 +32,7 @@ ssize_t coil_read(int fd, void *buf, size_t len)
 
 void coil_write_start(struct coil_future *future, int fd, const void *buf, size_t len)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &write_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &write_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_write(sqe, fd, buf, coil__op_length(len), own_position);
@@ -48,7 +48,7 @@ ssize_t coil_write(int fd, const void *buf, size_t len)
 
 void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &readv_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &readv_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, own_position);
@@ -64,7 +64,7 @@ ssize_t coil_readv(int fd, const struct iovec *iov, int iov_count)
 
 void coil_writev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &writev_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &writev_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, own_position);
@@ -110,10 +110,9 @@ ssize_t coil_write_all(int fd, const void *buf, size_t len)
  * poll at once, while this one tells of it once and goes on. */
 static void poll_on(struct coil_future *future)
 {
-    struct coil__ring *ring = coil__ring_here;
-    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
-    ring->in_flight++;
-    io_uring_prep_poll_multishot(sqe, future->entry.fd, future->entry.told);
+    const struct coil_entry *poll = &future->entry;
+    struct io_uring_sqe *sqe = coil__op_entry(future, poll->fd);
+    io_uring_prep_poll_multishot(sqe, poll->fd, poll->told);
     coil__op_fire_events(sqe, future);
 }
 
@@ -144,13 +143,16 @@ static const struct coil_future_kind poll_kind = {
 
 void coil_poll_start(struct coil_future *future, int fd, short events)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &poll_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &poll_kind, fd);
     if (sqe == NULL)
         return;
     uint32_t always = POLLERR | POLLHUP | POLLNVAL; /* what poll(2) tells unasked */
-    future->entry = (struct coil_entry){
-        .fd = fd, .closes = coil__op_closes(fd), .told = (unsigned short)events | always};
-    io_uring_prep_poll_add(sqe, fd, future->entry.told);
+    struct coil_entry *poll = &future->entry;
+    poll->fd = fd;
+    poll->closes = coil__op_closes(fd);
+    poll->told = (unsigned short)events | always;
+    poll->seen = 0;
+    io_uring_prep_poll_add(sqe, fd, poll->told);
     coil__op_fire_events(sqe, future);
 }
 
@@ -166,17 +168,25 @@ int coil_poll(int fd, short events)
  * one is let go first. The cancel goes before the close in the same submission, while the number
  * still means this file.
  */
+static void stop_all_on(struct coil__ring *ring, int fd)
+{
+    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
+}
+
 void coil_close_start(struct coil_future *future, int fd)
 {
     struct coil_task *task = coil__self();
-    ++*coil__closes_at(&coil__core_here->closes, fd);
-    struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
-    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
-    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);
-    coil__registered_remove(coil__ring_here, fd);
+    struct coil__ring *ring = coil__ring_here;
+    struct coil__fd *known = coil__fds_at(ring->fds, fd);
+    known->closes++;
+    if (known->in_flight > 0)
+        stop_all_on(ring, fd);
+    coil__registered_remove(ring, fd);
 
-    sqe = coil__op_begin_always(future, &close_kind, task);
+    struct io_uring_sqe *sqe = coil__op_begin_always(future, &close_kind, task, COIL__NO_FD);
     io_uring_prep_close(sqe, fd);
     coil__op_fire(sqe, future);
 }
@@ -191,7 +201,7 @@ int coil_close(int fd)
 
 void coil_nop_start(struct coil_future *future)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &nop_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &nop_kind, COIL__NO_FD);
     if (sqe == NULL)
         return;
     io_uring_prep_nop(sqe);

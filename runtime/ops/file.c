@@ -29,7 +29,7 @@ static const struct coil_future_kind statx_kind = {
 
 void coil_open_start(struct coil_future *future, const char *path, int flags, mode_t mode)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &open_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &open_kind, COIL__NO_FD);
     if (sqe == NULL)
         return;
     io_uring_prep_openat(sqe, AT_FDCWD, path, flags | O_CLOEXEC, mode);
@@ -53,7 +53,7 @@ static inline uint64_t offset_of(off_t offset)
 static inline __attribute__((always_inline)) void start_pread(struct coil_future *future, int fd,
                                                               void *buf, size_t len, off_t offset)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &pread_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pread_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_read(sqe, fd, buf, coil__op_length(len), offset_of(offset));
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void start_pread(struct coil_future
 static inline __attribute__((always_inline)) void
 start_pwrite(struct coil_future *future, int fd, const void *buf, size_t len, off_t offset)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &pwrite_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pwrite_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_write(sqe, fd, buf, coil__op_length(len), offset_of(offset));
@@ -100,7 +100,7 @@ ssize_t coil_pwrite(int fd, const void *buf, size_t len, off_t offset)
 void coil_preadv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
                        off_t offset)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &preadv_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &preadv_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, offset_of(offset));
@@ -119,7 +119,7 @@ ssize_t coil_preadv(int fd, const struct iovec *iov, int iov_count, off_t offset
 void coil_pwritev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count,
                         off_t offset)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &pwritev_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &pwritev_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, offset_of(offset));
@@ -166,7 +166,7 @@ ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
 static inline __attribute__((always_inline)) void start_fsync(struct coil_future *future, int fd,
                                                               unsigned flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &fsync_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &fsync_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_fsync(sqe, fd, flags);
@@ -201,7 +201,7 @@ int coil_fdatasync(int fd)
 void coil_statx_start(struct coil_future *future, int dirfd, const char *path, int flags,
                       unsigned mask, struct statx *out)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &statx_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &statx_kind, COIL__NO_FD);
     if (sqe == NULL)
         return;
     io_uring_prep_statx(sqe, dirfd, path, flags, mask, out);

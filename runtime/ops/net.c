@@ -21,7 +21,7 @@ static const struct coil_future_kind shutdown_kind = {.name = "shutdown",
 
 void coil_socket_start(struct coil_future *future, int domain, int type, int protocol)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &socket_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &socket_kind, COIL__NO_FD);
     if (sqe == NULL)
         return;
     io_uring_prep_socket(sqe, domain, type | SOCK_CLOEXEC, protocol, 0);
@@ -50,7 +50,7 @@ void coil_bind_start(struct coil_future *future, int fd, const struct sockaddr *
             coil__future_complete(future, coil__ring_here->driver->bind(fd, addr, addrlen));
         return;
     }
-    struct io_uring_sqe *sqe = coil__op_begin(future, &bind_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &bind_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_rw(COIL__OP_BIND, sqe, fd, addr, 0, addrlen);
@@ -71,7 +71,7 @@ void coil_listen_start(struct coil_future *future, int fd, int backlog)
             coil__future_complete(future, coil__ring_here->driver->listen(fd, backlog));
         return;
     }
-    struct io_uring_sqe *sqe = coil__op_begin(future, &listen_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &listen_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_rw(COIL__OP_LISTEN, sqe, fd, NULL, (unsigned)backlog, 0);
@@ -99,7 +99,7 @@ static const struct coil_future_kind accept_kind = {.name = "accept",
 void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
                        socklen_t *addrlen, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin_accept(future, &accept_kind);
+    struct io_uring_sqe *sqe = coil__op_begin_accept(future, &accept_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_accept(sqe, fd, addr, addrlen, flags | SOCK_CLOEXEC);
@@ -129,7 +129,7 @@ int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 void coil_connect_start(struct coil_future *future, int fd, const struct sockaddr *addr,
                         socklen_t addrlen)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &connect_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &connect_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_connect(sqe, fd, addr, addrlen);
@@ -145,7 +145,7 @@ int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 
 void coil_recv_start(struct coil_future *future, int fd, void *buf, size_t len, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &recv_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &recv_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_recv(sqe, fd, buf, coil__op_length(len), flags);
@@ -161,7 +161,7 @@ ssize_t coil_recv(int fd, void *buf, size_t len, int flags)
 
 void coil_send_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &send_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &send_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_send(sqe, fd, buf, coil__op_length(len), flags);
@@ -177,7 +177,7 @@ ssize_t coil_send(int fd, const void *buf, size_t len, int flags)
 
 void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *message, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &recvmsg_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &recvmsg_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags);
@@ -193,7 +193,7 @@ ssize_t coil_recvmsg(int fd, struct msghdr *message, int flags)
 
 void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message, int flags)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &sendmsg_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &sendmsg_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_sendmsg(sqe, fd, message, (unsigned)flags);
@@ -239,7 +239,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
 
 void coil_shutdown_start(struct coil_future *future, int fd, int how)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, &shutdown_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, &shutdown_kind, fd);
     if (sqe == NULL)
         return;
     io_uring_prep_shutdown(sqe, fd, how);

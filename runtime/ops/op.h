@@ -27,8 +27,8 @@ static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
  * then the number may be another file's. Outside of a core: 0, for the operation says so. */
 static inline uint32_t coil__op_closes(int fd)
 {
-    const struct coil__core *core = coil__core_here;
-    return core != NULL ? *coil__closes_at(&core->closes, fd) : 0;
+    const struct coil__ring *ring = coil__ring_here;
+    return ring != NULL ? coil__fds_at(ring->fds, fd)->closes : 0;
 }
 
 /* So many bytes take no longer than a switch or two of other coroutines would. */
@@ -54,11 +54,11 @@ coil__op_await_prompt(struct coil_future *future, size_t len)
     return coil__await(future);
 }
 
-/* An entry for `future` that takes connections; NULL when it is done with -ECANCELED. */
+/* An entry for `future` that takes connections of `fd`; NULL when it is done with -ECANCELED. */
 static inline __attribute__((always_inline)) struct io_uring_sqe *
-coil__op_begin_accept(struct coil_future *future, const struct coil_future_kind *kind)
+coil__op_begin_accept(struct coil_future *future, const struct coil_future_kind *kind, int fd)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(future, kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, kind, fd);
     if (sqe != NULL)
         coil__ending_join(&coil__core_here->ending, future);
     return sqe;

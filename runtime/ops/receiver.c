@@ -146,7 +146,7 @@ static void starve(struct coil__buffers *buffers, struct coil_receiver *receiver
 
 static void arm_multishot(struct coil_receiver *receiver)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &recv_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &recv_kind, receiver->fd);
     if (sqe == NULL)
         return;
     io_uring_prep_recv_multishot(sqe, receiver->fd, NULL, 0, 0);
@@ -157,7 +157,7 @@ static void arm_multishot(struct coil_receiver *receiver)
 
 static void arm_readable(struct coil_receiver *receiver)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &readable_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &readable_kind, receiver->fd);
     if (sqe == NULL)
         return;
     io_uring_prep_poll_add(sqe, receiver->fd, POLLIN);
@@ -166,7 +166,7 @@ static void arm_readable(struct coil_receiver *receiver)
 
 static void arm_private(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {
-    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &private_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->future, &private_kind, receiver->fd);
     if (sqe == NULL)
         return;
     receiver->own = coil__buffers_take(buffers);
@@ -296,8 +296,7 @@ static void go_on_replying(struct coil_receiver *receiver, int32_t sent)
 {
     receiver->reply_data += sent;
     receiver->reply_left -= (uint32_t)sent;
-    coil__ring_here->in_flight++;
-    fire_reply(receiver, coil__ring_sqe(coil__ring_here));
+    fire_reply(receiver, coil__op_entry(&receiver->reply, receiver->fd));
 }
 
 /* Unless somebody has stopped it: us, or a coil_close(). */
@@ -343,7 +342,7 @@ int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
         coil__buffers_release(buffers, id);
         return err;
     }
-    struct io_uring_sqe *sqe = coil__op_begin(&receiver->reply, &reply_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(&receiver->reply, &reply_kind, receiver->fd);
     receiver->reply_id = id;
     receiver->reply_data = data;
     receiver->reply_left = coil__op_length(len);

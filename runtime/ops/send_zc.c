@@ -31,9 +31,7 @@ static bool may_go_on(const struct coil_future *future)
 static void go_on_with_copy(struct coil_future *future)
 {
     const struct coil_sending *sending = &future->entry.sending;
-    struct coil__ring *ring = coil__ring_here;
-    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
-    ring->in_flight++;
+    struct io_uring_sqe *sqe = coil__op_entry(future, future->entry.fd);
     future->kind = &copying_kind;
     io_uring_prep_send(sqe, future->entry.fd, sending->data, sending->len, sending->flags);
     coil__op_fire(sqe, future);
@@ -77,7 +75,7 @@ void coil_send_zc_start(struct coil_future *future, int fd, const void *buf, siz
 {
     (void)coil__self(); /* outside of a coroutine there may be no ring either */
     bool has = coil__ring_here->has_send_zc;
-    struct io_uring_sqe *sqe = coil__op_begin(future, has ? &send_zc_kind : &copying_kind);
+    struct io_uring_sqe *sqe = coil__op_begin(future, has ? &send_zc_kind : &copying_kind, fd);
     if (sqe == NULL)
         return;
     if (!has) {

@@ -2,7 +2,7 @@
 /*
  * How an operation becomes an entry of the ring:
  *
- *     struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind);
+ *     struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind, fd);
  *     if (sqe == NULL)
  *         return;
  *     io_uring_prep_read(sqe, fd, buf, len, offset);
@@ -20,26 +20,33 @@ void coil__op_cancel(struct coil_future *future);
  * has not. */
 void coil__op_settle(struct coil_future *future, const struct coil_future_kind *kind);
 
-/* An entry for `future`, in flight from here on; NULL when the scope is cancelled. */
-static inline __attribute__((always_inline)) struct io_uring_sqe *
-coil__op_begin(struct coil_future *future, const struct coil_future_kind *kind)
+/* An entry for a future that has begun, or whose last entry ends just now while it goes on; in
+ * flight from here on. */
+static inline struct io_uring_sqe *coil__op_entry(struct coil_future *future, int fd)
 {
-    if (!coil__future_begin(future, kind))
-        return NULL;
     struct coil__ring *ring = coil__ring_here;
     ring->in_flight++;
+    struct coil__fd *on = coil__fds_at(ring->fds, fd);
+    on->in_flight++;
+    future->entry.on = on;
     return coil__ring_sqe(ring);
+}
+
+/* An entry for `future`, which is an operation on the descriptor `fd` or on COIL__NO_FD; NULL when
+ * the scope is cancelled. */
+static inline __attribute__((always_inline)) struct io_uring_sqe *
+coil__op_begin(struct coil_future *future, const struct coil_future_kind *kind, int fd)
+{
+    return coil__future_begin(future, kind) ? coil__op_entry(future, fd) : NULL;
 }
 
 /* As above, also in a cancelled scope: for cleanup. */
 static inline __attribute__((always_inline)) struct io_uring_sqe *
 coil__op_begin_always(struct coil_future *future, const struct coil_future_kind *kind,
-                      struct coil_task *owner)
+                      struct coil_task *owner, int fd)
 {
     coil__future_begin_always(future, kind, owner);
-    struct coil__ring *ring = coil__ring_here;
-    ring->in_flight++;
-    return coil__ring_sqe(ring);
+    return coil__op_entry(future, fd);
 }
 
 /* Queues the filled entry for its future. */

@@ -110,9 +110,14 @@ int coil__ring_open(struct coil__ring *ring, const struct coil__ring_driver *dri
     ring->ask_again.expire = ask_again;
     ring->ask_again_pause = ask_again_min;
     ring->until_piece = PIECE;
+    ring->fds = coil__fds_open();
+    if (ring->fds == NULL)
+        return -ENOMEM;
     int err = driver->open(ring, options);
-    if (err < 0)
+    if (err < 0) {
+        coil__fds_close(ring->fds);
         return err;
+    }
     coil__ring_here = ring;
     return 0;
 }
@@ -124,6 +129,7 @@ void coil__ring_close(struct coil__ring *ring)
         ring->driver->close_bell(ring);
     ring->driver->close(ring);
     coil__registered_close(ring);
+    coil__fds_close(ring->fds);
     coil__ring_here = NULL;
 }
 
@@ -183,6 +189,8 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
     bool ends = (cqe->flags & IORING_CQE_F_MORE) == 0;
     if (ends && future->state == COIL__FUTURE_CANCELLING)
         forget_cancel(ring, future);
+    if (ends)
+        future->entry.on->in_flight--; /* it may begin again at once */
     future->kind->event(future, cqe->res, cqe->flags);
     return ends;
 }
@@ -193,6 +201,7 @@ static inline unsigned take(struct coil__ring *ring, const struct io_uring_cqe *
     if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0))
         return take_event(ring, cqe);
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
+    future->entry.on->in_flight--;
     /* What coil__future_complete() asks as well, so that both take one comparison. */
     if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         forget_cancel(ring, future);

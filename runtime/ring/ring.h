@@ -7,6 +7,7 @@
 #define COIL_RING_RING_H
 
 #include "ring/compat.h"
+#include "ring/fds.h"
 #include "future/future.h"
 
 #include <coil/file.h>
@@ -177,6 +178,7 @@ struct coil__ring {
     bool hears_threads;   /* asleep, for one that is no core as well: as the core saw it last */
     bool reaping;         /* coil__ring_reap() is on its way through the CQ */
     unsigned in_flight;   /* futures whose final completion is to come */
+    struct coil__fd *fds; /* by descriptor number */
     unsigned until_piece; /* transfers, until it is time to see about a piece of the SQ */
     unsigned until_alone; /* operations, until one that is alone in its turn is submitted at once */
 

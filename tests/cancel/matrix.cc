@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cancel/cancel.h"
 #include "cancel/keeper.h"
+#include "support/fds.h"
 
 #include <optional>
 
@@ -312,6 +313,7 @@ TEST_P(CancelledOperation, DoesWhatItsRowSaysInEveryCell)
                      [] {
                          std::unique_ptr<Operation> operation = GetParam().make();
                          run_matrix(*operation, GetParam());
+                         expect_counted();
                          return 0;
                      },
                      cores(2)));
@@ -323,6 +325,7 @@ TEST_P(CancelledOperation, MayBeDroppedThatWasRefused)
         std::unique_ptr<Operation> operation = GetParam().make();
         if (operation->has_future && GetParam().before == REFUSED)
             drop_refused(*operation);
+        expect_counted();
         return 0;
     };
     EXPECT_EQ(0, run(body, cores(2)));
@@ -335,6 +338,7 @@ TEST_P(CancelledOperation, RacesItsCompletionAndLosesNothing)
                      [] {
                          std::unique_ptr<Operation> operation = GetParam().make();
                          run_race(*operation, GetParam(), rounds(kRounds / operation->slowness));
+                         expect_counted();
                          return 0;
                      },
                      cores(2)));

@@ -349,7 +349,7 @@ TEST(RunStart, LeavesNothingBehindWhenAddressSpaceRunsOutAnywhere)
     silent_run(4); /* glibc keeps the stacks of its threads */
     Census before = take_census();
     std::set<int> results;
-    for (size_t spare = 0; spare < (size_t(90) << 20); spare += size_t(1) << 20) {
+    for (size_t spare = 0; spare < (size_t(110) << 20); spare += size_t(1) << 20) {
         ChildOutcome outcome = run_in_child([=] {
             rlimit limit = {address_space() + spare, RLIM_INFINITY};
             if (setrlimit(RLIMIT_AS, &limit) != 0)

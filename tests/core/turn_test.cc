@@ -189,7 +189,7 @@ TEST(TurnInPlace, RunsAsTheLoop)
                          }();
                          for (int i = 0; i < 100; i++) {
                              coil_future future;
-                             io_uring_sqe *sqe = coil__op_begin(&future, &kind);
+                             io_uring_sqe *sqe = coil__op_begin(&future, &kind, COIL__NO_FD);
                              io_uring_prep_nop(sqe);
                              coil__op_fire_events(sqe, &future);
                              EXPECT_EQ(0, coil_await(&future));

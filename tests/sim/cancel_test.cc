@@ -16,7 +16,7 @@ const coil_future_kind timeout_kind = {"timeout", coil__op_cancel, nullptr, null
 
 void start_timeout(coil_future *future, __kernel_timespec *span)
 {
-    io_uring_sqe *sqe = coil__op_begin(future, &timeout_kind);
+    io_uring_sqe *sqe = coil__op_begin(future, &timeout_kind, COIL__NO_FD);
     ASSERT_NE(nullptr, sqe);
     io_uring_prep_timeout(sqe, span, 0, 0);
     coil__op_fire(sqe, future);

@@ -365,7 +365,7 @@ ssize_t raw(void (*fill)(io_uring_sqe *sqe))
 {
     static const coil_future_kind kind = {"raw", coil__op_cancel, nullptr, nullptr, false, false};
     coil_future future;
-    io_uring_sqe *sqe = coil__op_begin(&future, &kind);
+    io_uring_sqe *sqe = coil__op_begin(&future, &kind, COIL__NO_FD);
     fill(sqe);
     coil__op_fire(sqe, &future);
     return coil_await(&future);

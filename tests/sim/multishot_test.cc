@@ -35,7 +35,7 @@ struct Multishot {
     void arm(const std::function<void(io_uring_sqe *)> &prepare)
     {
         coil__buffers_publish(coil__buffers_of(coil__core_here));
-        io_uring_sqe *sqe = coil__op_begin(&future, &kind);
+        io_uring_sqe *sqe = coil__op_begin(&future, &kind, COIL__NO_FD);
         ASSERT_NE(nullptr, sqe);
         prepare(sqe);
         coil__op_fire_events(sqe, &future);

@@ -77,7 +77,7 @@ struct RingSend {
 
     void start(int fd)
     {
-        io_uring_sqe *sqe = coil__op_begin(&future, &kind);
+        io_uring_sqe *sqe = coil__op_begin(&future, &kind, COIL__NO_FD);
         ASSERT_NE(nullptr, sqe);
         io_uring_prep_send_zc(sqe, fd, data.data(), data.size(), MSG_WAITALL, 0);
         coil__op_fire_events(sqe, &future);

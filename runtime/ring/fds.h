@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a ring knows of each descriptor number. Whoever keeps a number for longer than one operation
+ * can tell by `closes` whether it still means the same file; whoever closes it, by `in_flight`,
+ * whether there is anything to stop, for which the kernel looks through all that is in flight.
+ */
+#ifndef COIL_RING_FDS_H
+#define COIL_RING_FDS_H
+
+#include <stdint.h>
+
+struct coil__fd {
+    uint32_t in_flight; /* operations begun with that number and not ended */
+    uint32_t closes;    /* how often coil_close() was called for it */
+};
+
+/* More descriptors than the kernel lets a process have by default: larger numbers share places. */
+enum { COIL__FDS_SIZE = 1 << 20 };
+
+/* The number of an operation that is on none. Counted as well, which is less than to ask. */
+enum { COIL__NO_FD = -1 };
+
+/* A table with a place for each number, all zero, / gives it back. NULL: no memory. */
+struct coil__fd *coil__fds_open(void);
+void coil__fds_close(struct coil__fd *fds);
+
+/* The place of a number, also of a wrong one. */
+static inline struct coil__fd *coil__fds_at(struct coil__fd *fds, int fd)
+{
+    return &fds[(unsigned)fd & (COIL__FDS_SIZE - 1)];
+}
+
+#endif
