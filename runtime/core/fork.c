@@ -8,6 +8,7 @@
  */
 #include "core/fork.h"
 
+#include "core/worker.h"
 #include "future/timers.h"
 #include "base/log.h"
 
@@ -62,9 +63,9 @@ static void bury_loop(struct coil__core *core)
 static void after_fork(void)
 {
     coil__log_after_fork();
-    bool was_open = coil__gate_after_fork();
-    if (!was_open && coil__core_here == NULL)
-        return; /* coil did not run: it may, here. Else a core delivers what is left of a run. */
+    coil__gate_after_fork();
+    if (!coil__workers_claimed())
+        return; /* coil did not run, nor begin or end a run: it may, here. */
     is_child = true;
     coil__panic_note = note;
     const struct coil__run *run = __atomic_load_n(&expected, __ATOMIC_RELAXED);

@@ -308,10 +308,10 @@ bool coil__gate_is_open(uint32_t run)
     return __atomic_load_n(&gate.run, __ATOMIC_RELAXED) == run;
 }
 
-bool coil__gate_after_fork(void)
+void coil__gate_after_fork(void)
 {
     __atomic_store_n(&gate.inside, 0, __ATOMIC_RELAXED);
-    return __atomic_exchange_n(&gate.run, 0, __ATOMIC_RELAXED) != 0;
+    __atomic_store_n(&gate.run, 0, __ATOMIC_RELAXED);
 }
 
 void coil__gate_leave(void)

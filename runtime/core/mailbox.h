@@ -125,8 +125,8 @@ bool coil__gate_enter(uint32_t run);
 bool coil__gate_is_open(uint32_t run);
 void coil__gate_leave(void);
 
-/* In a child of fork(): shuts it, and forgets who was inside. Returns whether it was open. */
-bool coil__gate_after_fork(void);
+/* In a child of fork(): shuts it, and forgets who was inside. */
+void coil__gate_after_fork(void);
 
 /* Raises a flag that cores share; false when it was up already. Whoever lowers it afterwards sees
  * what was done before, in either case. */

@@ -45,6 +45,11 @@ bool coil__workers_claim(void)
     return __atomic_exchange_n(&claimed, 1, __ATOMIC_SEQ_CST) == 0;
 }
 
+bool coil__workers_claimed(void)
+{
+    return __atomic_load_n(&claimed, __ATOMIC_SEQ_CST) != 0;
+}
+
 void coil__workers_release(void)
 {
     __atomic_store_n(&claimed, 0, __ATOMIC_SEQ_CST);

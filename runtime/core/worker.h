@@ -12,6 +12,7 @@ int coil__workers_run(struct coil__run *run);
 
 /* Claims the one coil_run() of this process; false when there is one already. */
 bool coil__workers_claim(void);
+bool coil__workers_claimed(void);
 void coil__workers_release(void);
 
 #endif

@@ -242,6 +242,28 @@ TEST(Fork, AnotherRunIsRefused)
     EXPECT_EQ(0, outcome.status) << "forked while coil does not run: " << outcome.said;
 }
 
+/* A run counts from its first line to its last, also before there are cores, and after them. */
+TEST(Fork, WhileARunBeginsAnotherRunIsRefused)
+{
+    static bool has_forked;
+    static Outcome outcome;
+    has_forked = false;
+    coil_options options = cores(1);
+    options.cpus = "none"; /* which is refused, and said, before there is any core */
+    options.log = [](const char *) {
+        if (has_forked)
+            return; /* what the child has to say */
+        has_forked = true;
+        outcome = fork_and([] {
+            Body body = [] { return 0; };
+            return -coil_run(nullptr, call_body, &body);
+        });
+    };
+    EXPECT_EQ(-EINVAL, run([] { return 0; }, options));
+    EXPECT_TRUE(WIFEXITED(outcome.status)) << outcome.said;
+    EXPECT_EQ(ESHUTDOWN, WEXITSTATUS(outcome.status));
+}
+
 /* How many of its descriptors are rings or bells. */
 int count_rings()
 {
