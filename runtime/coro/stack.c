@@ -183,7 +183,9 @@ static bool install_guard(struct coil__stacks *stacks, char *base)
     if (!stacks->guards_by_mprotect) {
         if (madvise(base, stacks->guard_size, ADVICE_GUARD_INSTALL) == 0)
             return true;
-        if (errno != EINVAL)
+        /* Else the kernel doesn't know it, or won't have it in locked memory, or a filter of system
+         * calls forbids all advice. */
+        if (errno != EINVAL && errno != ENOSYS && errno != EPERM)
             return false;
         stacks->guards_by_mprotect = true;
     }

@@ -138,6 +138,24 @@ TEST_F(Fallback, RunsWhereOnlyOneOfTheCallsIsForbidden)
     }
 }
 
+/* Of which a ring needs some and a stack can do without. */
+TEST_F(Fallback, RunsWhereAdviceOnMemoryIsForbidden)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer takes it for granted that it may advise";
+    for (int error : {EPERM, ENOSYS}) {
+        ChildOutcome outcome = run_in_child([=] {
+            if (!deny_system_call(SYS_madvise, error))
+                return 99;
+            int result = work_on("poll");
+            return result != 0 ? result : check_line({"runs on poll", "madvise(MADV_DONTFORK)"});
+        });
+        if (outcome.result == 99)
+            GTEST_SKIP() << "seccomp filters are forbidden here";
+        EXPECT_EQ(0, outcome.result) << error;
+    }
+}
+
 TEST_F(Fallback, RunsWithoutLockedMemory)
 {
     if (!is_root())
