@@ -232,7 +232,13 @@ static int tame_workers(struct coil__ring *ring, const struct coil__ring_options
     /* The kernel lets a worker run on those of its CPUs that the core is pinned to as well, if
      * there are any: with the core's own one among them it would be the only one. */
     cpu_set_t cpus = coil__host_away_from_core(options);
-    return io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), &cpus);
+    err = io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), &cpus);
+    if (err != -EINVAL)
+        return err;
+    /* As with a core's own CPU: that one is not ours (any more) makes it slower, no worse. */
+    coil__log("the kernel's workers of a core can't be kept to the CPUs meant for them, of which "
+              "its cpuset forbids some: they run where the core does");
+    return 0;
 }
 
 static void kernel_close(struct coil__ring *ring)

@@ -2,10 +2,13 @@
 /* What options say of the kernel's worker threads, seen from outside. */
 #include "support/io_workers.h"
 #include "support/running.h"
+#include "support/sandbox.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <liburing.h>
+#include <sys/syscall.h>
 
 using namespace coil_test;
 
@@ -53,6 +56,25 @@ TEST(IoWorkers, RunWhereAndAreAsManyAsTheOptionsSay)
                      },
                      options));
     EXPECT_EQ(expected, seen);
+}
+
+/* Which it says of a CPU that the cpuset forbids; to have one there would take a control group. */
+TEST(IoWorkers, RunWhereTheCoreDoesIfTheKernelWontHaveThemWhereTheyShould)
+{
+    static std::string said;
+    said.clear();
+    ChildOutcome outcome = run_in_child([] {
+        if (!deny_system_call(SYS_io_uring_register, EINVAL, IORING_REGISTER_IOWQ_AFF,
+                              IORING_REGISTER_IOWQ_AFF))
+            return 99;
+        coil_options options = on_kernel();
+        options.log = [](const char *line) { said += line; };
+        int result = run([] { return coil_nop(); }, options);
+        return result < 0 || said.find("cpuset") != std::string::npos ? result : 1;
+    });
+    if (outcome.result == 99)
+        GTEST_SKIP() << "seccomp filters are forbidden here";
+    EXPECT_EQ(0, outcome.result);
 }
 
 } // namespace

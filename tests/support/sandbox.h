@@ -22,10 +22,11 @@ ChildOutcome run_in_child(const Callable<int> &function);
 /* All that comes until the other end is closed. */
 std::string read_to_end(int fd);
 
-/* Makes the calling thread, and what it starts, get `error` from the system call `number`; with
- * `arg1_min`, only if the second argument is at least that. There is no way back. Returns whether
- * that was possible. */
-bool deny_system_call(long number, int error, uint32_t arg1_min = 0);
+/* Makes the calling thread, and what it starts, get `error` from the system call `number`, if the
+ * second argument is within those bounds. There is no way back. Returns whether that was possible.
+ */
+bool deny_system_call(long number, int error, uint32_t arg1_min = 0,
+                      uint32_t arg1_max = UINT32_MAX);
 
 /* Becomes an unprivileged user that nobody else is, with that RLIMIT_MEMLOCK in bytes: the
  * account of locked memory is the user's. Only for a child of root. */
