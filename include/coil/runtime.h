@@ -52,7 +52,8 @@ struct coil_options {
                                     * on the core's own CPU if there is another (all that we may) */
     unsigned io_workers;           /* COIL_IO_WORKERS: how many a core may have for files, and twice
                                     * as many for other things that block (8) */
-    void (*log)(const char *line); /* where messages go: a line without its end (to stderr) */
+    void (*log)(const char *line); /* where messages go: a line without its end (to stderr, if that
+                                    * is open when the run begins) */
     /* Told of each child whose error is the first of its scope, and so what the scope reports: its
      * name, the function and line that spawned it, and -errno. Called by the child as its last
      * act, on any core; may not suspend. (nobody) */

@@ -2,9 +2,10 @@
 /* One line, then abort. */
 #include "base/assert.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 __thread const char *(*coil__panic_who)(void);
 const char *coil__panic_note;
@@ -18,8 +19,6 @@ void coil__panic(const char *file, int line, const char *what)
                        coil__panic_note != NULL ? coil__panic_note : "");
     if (len > (int)sizeof(text) - 1)
         len = (int)sizeof(text) - 1;
-    /* Nothing can be done when even this write fails. */
-    if (write(STDERR_FILENO, text, (size_t)len) < 0)
-        abort();
+    coil__log_last(text, (size_t)len);
     abort();
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,14 +16,30 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*sink_of_user)(const char *line);
 static bool explained; /* someone was first */
 
+static bool has_no_stderr; /* written before a run has threads */
+
+void coil__log_find_stderr(void)
+{
+    int saved_errno = errno;
+    has_no_stderr = fcntl(STDERR_FILENO, F_GETFD) < 0 && errno == EBADF;
+    errno = saved_errno;
+}
+
 /* One write, so that a line stays whole among those of other processes on the same stderr. */
+void coil__log_last(const char *text, size_t len)
+{
+    if (has_no_stderr)
+        return;
+    /* There is nobody left to tell that stderr is closed. */
+    ssize_t written = write(STDERR_FILENO, text, len);
+    (void)written;
+}
+
 static void write_to_stderr(char *line)
 {
     size_t len = strlen(line);
     line[len] = '\n';
-    /* There is nobody left to tell that stderr is closed. */
-    ssize_t written = write(STDERR_FILENO, line, len + 1);
-    (void)written;
+    coil__log_last(line, len + 1);
 }
 
 void coil__log(const char *format, ...)

@@ -62,6 +62,7 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
     if (!coil__workers_claim())
         return -EBUSY;
     coil__fork_watch();
+    coil__log_find_stderr();
     int saved_errno = errno; /* files that are missing are no error of the caller's */
     if (options != NULL) {
         coil__log_to(options->log);

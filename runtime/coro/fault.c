@@ -3,12 +3,12 @@
 #include "coro/fault.h"
 
 #include "coro/thread.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum { HANDLER_STACK_SIZE = 64 << 10 };
 
@@ -57,8 +57,7 @@ static void say_name(struct line *line, const char *name)
 static void print(struct line *line)
 {
     line->text[line->length++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line->text, line->length);
-    (void)ignored; /* there is nobody left to tell */
+    coil__log_last(line->text, line->length);
 }
 
 /* `running` may be NULL: a thread's own generators run without any coroutine. */

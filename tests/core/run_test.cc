@@ -20,6 +20,7 @@ extern "C" {
 #include <pthread.h>
 #include <set>
 #include <string>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <thread>
@@ -315,6 +316,27 @@ TEST(RunStart, LeavesNothingBehindWhenAnyCoresRingCannotBeOpened)
     EXPECT_GE(refused, 8);
     EXPECT_EQ(0, silent_run(8));
     EXPECT_EQ("", compare_census(before));
+}
+
+/* What a program opens gets the lowest number that is free: of one that was started without stderr,
+ * that of stderr. */
+TEST(Run, SaysNothingIntoAFileThatHasTheNumberOfAStderrThatWasClosed)
+{
+    COIL_SKIP_IF_SIMULATED("a ring takes no descriptor");
+    ChildOutcome outcome = run_in_child([] {
+        for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+            close(fd);
+        return run([] {
+            int file = -1; /* a ring may have the numbers before */
+            while (file < STDERR_FILENO)
+                file = memfd_create("file", MFD_CLOEXEC);
+            if (file > STDERR_FILENO)
+                return -1;
+            coil_topology_print();
+            return int(lseek(file, 0, SEEK_END));
+        });
+    });
+    EXPECT_EQ(0, outcome.result) << "bytes in the file";
 }
 
 TEST(RunStart, SaysWhyACoreCouldNotBeSetUp)

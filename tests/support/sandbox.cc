@@ -82,15 +82,16 @@ ChildOutcome run_in_child(const Callable<int> &function)
     return {atoi(text.c_str() + at + 1), text.substr(0, at)};
 }
 
-bool deny_system_call(long number, int error, uint32_t arg1_min)
+bool deny_system_call(long number, int error, uint32_t arg1_min, uint32_t arg1_max)
 {
     /* Of a 64-bit argument the low half: on the machines we run on it comes first. */
     constexpr uint32_t kArg1 = offsetof(seccomp_data, args) + sizeof(uint64_t);
     sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, uint32_t(number), 0, 3),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, uint32_t(number), 0, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArg1),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, arg1_min, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, arg1_min, 0, 2),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, arg1_max, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | uint32_t(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
