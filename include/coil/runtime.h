@@ -72,8 +72,8 @@ struct coil_options {
  * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
  * process; -EDEADLK when all coroutines waited for each other (below); and when a core could not be
  * set up, the reason with a message to the log that names the cause and the remedy: -EMFILE
- * (descriptors), -ENOMEM, and, if coil_options.ring or COIL_RING says "kernel", -EPERM or -ENOSYS
- * (io_uring is forbidden here, or missing).
+ * (descriptors), -EAGAIN (threads), -ENOMEM, and, if coil_options.ring or COIL_RING says "kernel",
+ * -EPERM or -ENOSYS (io_uring is forbidden here, or missing).
  *
  * Where io_uring is refused and nobody has said "kernel", the run goes by "poll": the same results,
  * fewer operations a second. One line of the log says so, why, and what would help; there is also

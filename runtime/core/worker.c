@@ -94,6 +94,28 @@ static int meet(struct crew *crew, int error)
     return error;
 }
 
+static const char *remedy_of(int err)
+{
+    switch (-err) {
+    case EAGAIN:
+        return "; look at: ulimit -u, pids.max of the control group, and ulimit -v for its stack";
+    case ENOMEM:
+        return "; look at: ulimit -v, and memory.max of the control group";
+    case EPERM:
+    case ENOSYS:
+        return "; look at: the seccomp profile, SystemCallFilter= of the unit";
+    default:
+        return "";
+    }
+}
+
+/* Of what the ring does not explain: that a core could not be had, and what helps. */
+static void explain(unsigned core, const char *what, int err)
+{
+    if (coil__log_first())
+        coil__log("core %u: %s: %s%s", core, what, strerror(-err), remedy_of(err));
+}
+
 static void pin(struct worker *worker)
 {
     char name[16];
@@ -125,8 +147,10 @@ static void start_first(struct coil__core *core)
 {
     struct coil__run *run = core->run;
     run->result = coil__scope_spawn(&core->root, run_first, run, 0, "fn of coil_run()");
-    if (run->result < 0)
+    if (run->result < 0) {
+        explain(core->id, "no stack for fn of coil_run()", run->result);
         coil__run_stop(run);
+    }
 }
 
 /* A core of this thread's, from memory that this thread is the first to touch. */
@@ -143,11 +167,15 @@ static int open_core(struct worker *worker, struct coil__core **core)
         .workers = run->options->io_workers,
     };
     *core = aligned_alloc(_Alignof(struct coil__core), sizeof(**core));
-    if (*core == NULL)
+    if (*core == NULL) {
+        explain(worker->id, "can't be set up", -ENOMEM);
         return -ENOMEM;
+    }
     int err = coil__core_open(*core, run, worker->id, &ring);
     if (err < 0) {
         worker->refused = (*core)->refused;
+        if (!worker->refused)
+            explain(worker->id, "can't be set up", err);
         free(*core);
         *core = NULL;
     } else {
@@ -191,6 +219,8 @@ static void *work(void *arg)
         pin(worker);
     struct coil__fault_stack fault_stack;
     int err = coil__fault_stack_open(&fault_stack);
+    if (err < 0)
+        explain(worker->id, "can't have a stack for the handler of SIGSEGV", err);
     live(worker, err);
     if (err == 0)
         coil__fault_stack_close(&fault_stack);
@@ -262,7 +292,7 @@ static int run_threads(struct crew *crew, struct worker *workers)
             .crew = crew, .id = started, .place.cpu = crew->run->placement->cpus[started]};
         err = -pthread_create(&workers[started].thread, NULL, work, &workers[started]);
         if (err < 0) {
-            coil__log("core %u: can't start its thread: %s", started, strerror(-err));
+            explain(started, "can't start its thread", err);
             break;
         }
     }

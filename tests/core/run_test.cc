@@ -363,6 +363,60 @@ size_t address_space()
     return pages * 4096;
 }
 
+/* In a child: the result of a run, if it has said that once, and what helps; else 1. */
+int run_and_look_for(const char *cause, const char *remedy)
+{
+    coil_options options = cores(2);
+    options.stall_ns = COIL_STALL_OFF;
+    options.log = take_log;
+    log_lines.clear();
+    int result = run([] { return 0; }, options);
+    int count = 0;
+    for (const std::string &line : log_lines)
+        count += line.find(cause) != std::string::npos && line.find(remedy) != std::string::npos;
+    return count == 1 ? result : 1;
+}
+
+TEST(RunStart, SaysWhatElseACoreCouldNotHave)
+{
+    COIL_SKIP_IF_SIMULATED("there are other cores");
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer needs those calls as well";
+    const struct {
+        long call;
+        int error;
+        const char *cause, *remedy;
+    } refusals[] = {
+        {SYS_sigaltstack, EPERM, "can't have a stack for the handler of SIGSEGV", "seccomp"},
+        {SYS_clone3, EAGAIN, "core 0: can't start its thread", "ulimit -u, pids.max"},
+    };
+    for (const auto &refusal : refusals) {
+        ChildOutcome outcome = run_in_child([&] {
+            if (!deny_system_call(refusal.call, refusal.error))
+                return 99;
+            return run_and_look_for(refusal.cause, refusal.remedy);
+        });
+        if (outcome.result == 99)
+            GTEST_SKIP() << "seccomp filters are forbidden here";
+        EXPECT_EQ(-refusal.error, outcome.result) << refusal.cause;
+    }
+}
+
+TEST(RunStart, SaysThatThereIsNoRoomForTheFirstStack)
+{
+    COIL_SKIP_IF_SIMULATED("there are other cores");
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer needs its address space";
+    ChildOutcome outcome = run_in_child([] {
+        EXPECT_EQ(0, run([] { return 0; })); /* glibc keeps the stack of the thread */
+        rlimit limit = {address_space() + (size_t(30) << 20), RLIM_INFINITY};
+        if (setrlimit(RLIMIT_AS, &limit) != 0)
+            return -1;
+        return run_and_look_for("no stack for fn of coil_run()", "ulimit -v");
+    });
+    EXPECT_EQ(-ENOMEM, outcome.result);
+}
+
 /* Whichever mapping fails: of a thread, a ring, a core, a stack for signals, or the first stack. */
 TEST(RunStart, LeavesNothingBehindWhenAddressSpaceRunsOutAnywhere)
 {
