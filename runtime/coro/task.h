@@ -64,6 +64,7 @@ struct coil_task {
     const char *name;              /* function and line, or what coil_task_rename() said */
     const char *site;              /* function and line that spawned it */
     uint32_t locks_held;           /* by sync/: what it has to unlock before it ends */
+    bool doomed;                   /* `home` was cancelled, though somebody may have shielded it */
     struct coil__hooks_task hooks; /* what sanitizers want to know */
     void *locals[COIL_LOCALS];     /* by the number of the key */
     struct coil__origins origins;  /* of its operations in flight */
@@ -295,6 +296,7 @@ static inline struct coil_task *coil__task_make(struct coil__sched *sched, unsig
      * is asserted), its local values are destroyed, and no exception is caught in the entry loop.
      */
     task->cancelled = false;
+    task->doomed = false;
     task->queue = (uint8_t)queue;
     task->main = main;
     sched->task_count++;

@@ -158,8 +158,11 @@ void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
         /* The youngest first: the kernel looks for an operation in few and long lists, each from
          * its latest entry on, and this is about the order in which they were begun. */
         for (struct coil_link *link = next->children.prev; link != &next->children;
-             link = link->prev)
-            cancel_task(&list, coil__container_of(link, struct coil_task, sibling), next);
+             link = link->prev) {
+            struct coil_task *child = coil__container_of(link, struct coil_task, sibling);
+            child->doomed = true;
+            cancel_task(&list, child, next);
+        }
     }
 }
 
@@ -245,7 +248,8 @@ int coil_scope_close(struct coil_scope *scope, int result)
     if (__builtin_expect(scope->lent != NULL, 0))
         scope->lent->scopes_held--;
     task->scope = scope->parent;
-    task->cancelled = task->scope->cause != COIL__CAUSE_NONE;
+    task->cancelled = task->scope->cause != COIL__CAUSE_NONE ||
+                      (__builtin_expect(task->doomed, 0) && task->scope == task->home);
     bool eventful = scope->cause != COIL__CAUSE_NONE || scope->error != 0;
     return __builtin_expect(eventful, 0) ? outcome(scope, result) : result;
 }

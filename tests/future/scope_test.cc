@@ -721,6 +721,30 @@ TEST(Scope, ChildrenCancelledBeforeAShieldDoNotEndIt)
     });
 }
 
+/* Also when they have closed the scopes in which they heard of it. */
+TEST(Scope, ChildrenCancelledBeforeAShieldStayCancelled)
+{
+    run([] {
+        Children children;
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(scope, coil_after(kMuchLater));
+        int waited = 0;
+        children.start(scope, [&] {
+            COIL_SCOPE(within, COIL_FOREVER);
+            EXPECT_EQ(-ECANCELED, coil_scope_close(&within, wait_for_ever()));
+            return waited = coil_sleep(kSoon);
+        });
+        give_way();
+        coil_scope_cancel(&outer);
+        coil_scope_shield(&scope);
+        EXPECT_EQ(0, coil_sleep(kSoon));
+        EXPECT_EQ(-ECANCELED, waited);
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ(0, coil_scope_close(&outer, -ECANCELED));
+        return 0;
+    });
+}
+
 TEST(Scope, WhatLiesOutsideAShieldIsCancelledThroughIt)
 {
     run([] {
