@@ -32,6 +32,7 @@ struct coil_scope {
     int32_t error;
     uint8_t phase;
     uint8_t cause;
+    uint8_t later_cause; /* of its own, that came after a cancellation of those around it */
     bool shielded, armed, felt;
     struct coil_scope *next_cancelled;
     struct coil_task *lent; /* the stack of the generator's body that opened it; NULL: none did */

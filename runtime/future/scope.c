@@ -46,6 +46,7 @@ static inline void begin_in(struct coil_scope *scope, struct coil_task *owner,
     scope->error = 0;
     scope->phase = COIL__SCOPE_OPEN;
     scope->cause = cancelled ? COIL__CAUSE_ENCLOSING : COIL__CAUSE_NONE;
+    scope->later_cause = COIL__CAUSE_NONE;
     scope->shielded = false;
     scope->armed = false;
     scope->felt = false;
@@ -148,8 +149,11 @@ int coil__future_refuse(struct coil_task *task)
 void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
 {
     struct worklist list = {NULL};
-    if (scope->cause != COIL__CAUSE_NONE)
+    if (scope->cause != COIL__CAUSE_NONE) {
+        if (scope->later_cause == COIL__CAUSE_NONE)
+            scope->later_cause = (uint8_t)cause;
         return;
+    }
     mark(&list, scope, cause);
     cancel_task(&list, scope->owner, scope);
     while (list.first != NULL) { /* ends: a scope is marked once, with all of its owner's within */
@@ -195,6 +199,8 @@ void coil_scope_shield(struct coil_scope *scope)
         task->cancelled = false;
         disarm(scope); /* the cancellation may have done so, but not a scope opened after it */
         arm(scope, scope->timer.deadline);
+        if (scope->later_cause != COIL__CAUSE_NONE)
+            coil__scope_cancel(scope, scope->later_cause);
     }
 }
 

@@ -701,6 +701,45 @@ TEST(Scope, AShieldDoesNotHoldOffTheScopesOwnCancellation)
     });
 }
 
+TEST(Scope, AShieldDoesNotUndoTheScopesOwnCancellationAfterThatOfTheScopesAround)
+{
+    run([] {
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(scope, COIL_FOREVER);
+        coil_scope_cancel(&outer);
+        coil_scope_cancel(&scope);
+        coil_scope_shield(&scope);
+        EXPECT_TRUE(coil_scope_cancelled(&scope));
+        EXPECT_EQ(-ECANCELED, coil_yield());
+        EXPECT_EQ(0, coil_scope_close(&scope, -ECANCELED));
+        EXPECT_EQ(0, coil_scope_close(&outer, -ECANCELED));
+        return 0;
+    });
+}
+
+TEST(Scope, AShieldDoesNotUndoTheFailureOfAChild)
+{
+    run([] {
+        Children children;
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(scope, COIL_FOREVER);
+        children.start(scope, [] { return wait_for_ever() == -ECANCELED ? -EIO : 0; });
+        give_way();
+        coil_scope_cancel(&outer);
+        {
+            COIL_SCOPE(shielded, COIL_FOREVER);
+            coil_scope_shield(&shielded);
+            EXPECT_EQ(0, coil_sleep(kSoon));
+            EXPECT_EQ(0, coil_scope_close(&shielded, 0));
+        }
+        coil_scope_shield(&scope);
+        EXPECT_EQ(-ECANCELED, coil_yield());
+        EXPECT_EQ(-EIO, coil_scope_close(&scope, -ECANCELED));
+        EXPECT_EQ(0, coil_scope_close(&outer, -ECANCELED));
+        return 0;
+    });
+}
+
 /* They were told to end, and do so; that is no failure of theirs. */
 TEST(Scope, ChildrenCancelledBeforeAShieldDoNotEndIt)
 {
