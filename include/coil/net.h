@@ -40,7 +40,10 @@ COIL_SUSPENDS int coil_connect(int fd, const struct sockaddr *addr, socklen_t ad
 void coil_connect_start(struct coil_future *future, int fd, const struct sockaddr *addr,
                         socklen_t addrlen);
 
-/* Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent.
+/*
+ * Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent,
+ * or received: also into the next message of a SOCK_SEQPACKET. Beside MSG_PEEK, which looks at what
+ * is there, MSG_WAITALL means nothing.
  */
 COIL_SUSPENDS ssize_t coil_recv(int fd, void *buf, size_t len, int flags);
 COIL_SUSPENDS ssize_t coil_send(int fd, const void *buf, size_t len, int flags);
@@ -53,8 +56,9 @@ void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *messa
 void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message,
                         int flags);
 
-/* Receives until `len` bytes or the end of the stream. Returns the count, or the error. Cancelled
- * or closed by coil_close() after a part has moved, it returns that count: nothing is lost. */
+/* Receives until `len` bytes or the end of the stream. Returns the count, or the error; -EINVAL
+ * with MSG_PEEK. Cancelled or closed by coil_close() after a part has moved, it returns that count:
+ * nothing is lost. */
 COIL_SUSPENDS ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags);
 
 /* Sends all of `buf`. Returns `len`, or the error; how much was sent then is unspecified.

@@ -143,12 +143,18 @@ int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
     return (int)coil__await(&future);
 }
 
+/* The kernel goes on to receive where it began, and so would find what it looked at once more. */
+static int receive_flags(int flags)
+{
+    return (flags & MSG_PEEK) != 0 ? flags & ~MSG_WAITALL : flags;
+}
+
 void coil_recv_start(struct coil_future *future, int fd, void *buf, size_t len, int flags)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &recv_kind, fd);
     if (sqe == NULL)
         return;
-    io_uring_prep_recv(sqe, fd, buf, coil__op_length(len), flags);
+    io_uring_prep_recv(sqe, fd, buf, coil__op_length(len), receive_flags(flags));
     coil__op_fire(sqe, future);
 }
 
@@ -180,7 +186,7 @@ void coil_recvmsg_start(struct coil_future *future, int fd, struct msghdr *messa
     struct io_uring_sqe *sqe = coil__op_begin(future, &recvmsg_kind, fd);
     if (sqe == NULL)
         return;
-    io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags);
+    io_uring_prep_recvmsg(sqe, fd, message, (unsigned)receive_flags(flags));
     coil__op_fire(sqe, future);
 }
 
@@ -210,6 +216,8 @@ ssize_t coil_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
 {
     size_t done = 0;
+    if ((flags & MSG_PEEK) != 0)
+        return -EINVAL;
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);

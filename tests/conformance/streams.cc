@@ -111,6 +111,8 @@ const Scripts kStreamScripts = {
         send c hello
         recv s 3 peek
         recv s 10 peek
+        recv s 10 peek waitall
+        recvmsg s 4,4 peek waitall
         recv s 10
         recv s 10 dontwait
         recv s 10 peek dontwait

@@ -91,6 +91,27 @@ TEST(Net, SendsAndReceivesInBothSpellings)
               }));
 }
 
+/* To wait for more the kernel would look once more, and find the same again. */
+TEST(Net, PeeksAtWhatIsThereAlsoWhereAllIsAskedFor)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  char bytes[8] = {};
+                  iovec iov = {bytes, 8};
+                  msghdr message = {};
+                  message.msg_iov = &iov;
+                  message.msg_iovlen = 1;
+                  EXPECT_EQ(4, coil_send(pair.left, "ping", 4, 0));
+                  EXPECT_EQ(POLLIN, coil_poll(pair.right, POLLIN));
+                  EXPECT_EQ(4, coil_recv(pair.right, bytes, 8, MSG_PEEK | MSG_WAITALL));
+                  EXPECT_EQ(4, coil_recvmsg(pair.right, &message, MSG_PEEK | MSG_WAITALL));
+                  EXPECT_EQ(-EINVAL, coil_recv_all(pair.right, bytes, 8, MSG_PEEK));
+                  EXPECT_EQ(4, coil_recv_all(pair.right, bytes, 4, 0));
+                  EXPECT_EQ("ping", std::string(bytes, 4));
+                  return 0;
+              }));
+}
+
 struct Message {
     char bytes[8] = {};
     iovec iov[3] = {{bytes, 3}, {bytes + 3, 1}, {bytes + 4, 4}};
