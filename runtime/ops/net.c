@@ -220,7 +220,7 @@ ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
         return -EINVAL;
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
-        ssize_t n = coil_recv(fd, (char *)buf + done, len - done, flags | MSG_WAITALL);
+        ssize_t n = coil_recv(fd, coil__op_rest(buf, done), len - done, flags | MSG_WAITALL);
         if (n < 0)
             return coil__op_outcome(done, n);
         if (n == 0)
@@ -236,7 +236,7 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
     uint32_t closes = coil__op_closes(fd);
     do { /* ends: each round moves bytes or returns; nearly always there is one */
         struct coil_future future;
-        coil_send_start(&future, fd, (const char *)buf + done, len - done, flags | MSG_WAITALL);
+        coil_send_start(&future, fd, coil__op_rest(buf, done), len - done, flags | MSG_WAITALL);
         ssize_t n = coil__op_await_prompt(&future, len - done);
         if (n < 0)
             return coil__op_outcome(done, n);

@@ -17,6 +17,13 @@ static inline unsigned coil__op_length(size_t len)
     return len < COIL__LENGTH_MAX ? (unsigned)len : COIL__LENGTH_MAX;
 }
 
+/* What is left of `buf` behind `done` bytes. It may be NULL: for nothing, and for a receive that
+ * throws away what it gets, by MSG_TRUNC. */
+static inline void *coil__op_rest(const void *buf, size_t done)
+{
+    return (void *)((uintptr_t)buf + done);
+}
+
 /* What several steps come to when one has failed: what moved wins over a cancellation. */
 static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
 {

@@ -16,7 +16,7 @@ int coil__poll_rest(const struct iovec *from, int count, size_t skip, struct iov
             skip -= from[i].iov_len;
             continue;
         }
-        to[pieces].iov_base = (char *)from[i].iov_base + skip;
+        to[pieces].iov_base = (void *)((uintptr_t)from[i].iov_base + skip); /* NULL, if empty */
         to[pieces++].iov_len = from[i].iov_len - skip;
         skip = 0;
     }

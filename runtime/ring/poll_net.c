@@ -49,7 +49,7 @@ static int32_t moved_or_failed(struct coil__poll_op *op, ssize_t moved, size_t w
 
 static char *data_of(const struct coil__poll_op *op)
 {
-    return (char *)(uintptr_t)op->sqe.addr + op->done;
+    return (char *)((uintptr_t)op->sqe.addr + op->done);
 }
 
 /* One receive into the next shared buffer. */

@@ -82,7 +82,7 @@ static int32_t move_in_file(const struct coil__sim_op *op, struct coil__sim_tran
 static int32_t move_in_socket(struct coil__sim_op *op, const struct coil__sim_transfer *t)
 {
     bool sends = op->sqe.opcode != IORING_OP_RECV;
-    char *data = (char *)t->one.iov_base + op->progress;
+    char *data = (char *)((uintptr_t)t->one.iov_base + op->progress); /* NULL, if for nothing */
     size_t len = t->len - op->progress;
     return result_of(sends ? send(op->sqe.fd, data, len, t->flags | MSG_NOSIGNAL)
                            : recv(op->sqe.fd, data, len, t->flags));

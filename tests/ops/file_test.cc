@@ -99,14 +99,14 @@ TEST_F(File, IsReadAndWrittenAtOffsetsInBothSpellings)
     EXPECT_EQ(0, run([&] {
                   Fd file = make("0123456789");
                   char bytes[4], more[4];
-                  iovec iov[2] = {{bytes, 2}, {more, 2}};
+                  iovec iov[3] = {{bytes, 2}, {more, 2}, {nullptr, 0}};
                   EXPECT_EQ(4, coil_pread(file, bytes, 4, 3));
                   EXPECT_EQ("3456", std::string(bytes, 4));
                   EXPECT_EQ(2, coil_pwrite(file, "AB", 2, 4));
                   EXPECT_EQ(4, coil_preadv(file, iov, 2, 4));
                   EXPECT_EQ("AB", std::string(bytes, 2));
                   EXPECT_EQ("67", std::string(more, 2));
-                  EXPECT_EQ(4, coil_pwritev(file, iov, 2, 0));
+                  EXPECT_EQ(4, coil_pwritev(file, iov, 3, 0));
 
                   COIL_FUTURE(one);
                   COIL_FUTURE(two);

@@ -91,6 +91,28 @@ TEST(Net, SendsAndReceivesInBothSpellings)
               }));
 }
 
+/* For sanitizers: also where nothing is to be moved, no pointer is made of it. */
+TEST(Net, NoMemoryWillDoForNoBytes)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  char bytes[2];
+                  iovec pieces[] = {{nullptr, 0}, {bytes, 2}};
+                  msghdr message = {};
+                  message.msg_iov = pieces;
+                  message.msg_iovlen = 2;
+                  EXPECT_EQ(0, coil_send(pair.left, nullptr, 0, 0));
+                  EXPECT_EQ(0, coil_send_all(pair.left, nullptr, 0, 0));
+                  EXPECT_EQ(0, coil_send_zc_all(pair.left, nullptr, 0, 0));
+                  EXPECT_EQ(4, coil_send(pair.left, "ping", 4, 0));
+                  EXPECT_EQ(0, coil_recv(pair.right, nullptr, 0, 0));
+                  EXPECT_EQ(2, coil_recvmsg(pair.right, &message, MSG_WAITALL));
+                  EXPECT_EQ(2, coil_readv(pair.right, pieces, 2));
+                  EXPECT_EQ("ng", std::string(bytes, 2));
+                  return 0;
+              }));
+}
+
 /* To wait for more the kernel would look once more, and find the same again. */
 TEST(Net, PeeksAtWhatIsThereAlsoWhereAllIsAskedFor)
 {
