@@ -139,7 +139,7 @@ static int32_t try_message(struct coil__poll_op *op, bool sends)
     }
     ssize_t moved =
         sends ? sendmsg(op->sqe.fd, now, flags | MSG_NOSIGNAL) : recvmsg(op->sqe.fd, now, flags);
-    return moved_or_failed(op, moved, length_of(message));
+    return moved_or_failed(op, moved, moved < 0 ? 0 : length_of(message)); /* it may be nonsense */
 }
 
 int32_t coil__poll_try_recvmsg(struct coil__poll *poll, struct coil__poll_op *op)

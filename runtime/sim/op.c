@@ -348,12 +348,15 @@ void coil__sim_cut_ops(void)
 static int64_t begin(struct coil__sim_op *op)
 {
     bool has_pieces = op->sqe.opcode == IORING_OP_READV || op->sqe.opcode == IORING_OP_WRITEV;
+    bool is_message = op->sqe.opcode == IORING_OP_SENDMSG || op->sqe.opcode == IORING_OP_RECVMSG;
     if (coil__sim.cut && needs_power(op))
         return -ECANCELED;
     if ((op->sqe.flags & ~known_flags) != 0)
         return -EINVAL;
     if (op->code->attempt == NULL || (has_pieces && op->sqe.len > IOV_MAX))
         return -EINVAL;
+    if (is_message && ((const struct msghdr *)(uintptr_t)op->sqe.addr)->msg_iovlen > IOV_MAX)
+        return -EMSGSIZE;
     if (op->code->needs_file) {
         op->file = coil__sim_file_at(op->sqe.fd);
         if (op->file == NULL)

@@ -168,6 +168,18 @@ TEST(Net, SendsAndReceivesMessagesOfSeveralPieces)
               }));
 }
 
+TEST(Net, RefusesMessagesOfTooManyPieces)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_socketpair();
+                  Message message;
+                  message.header.msg_iovlen = SIZE_MAX;
+                  EXPECT_EQ(-EMSGSIZE, coil_sendmsg(pair.left, &message.header, 0));
+                  EXPECT_EQ(-EMSGSIZE, coil_recvmsg(pair.right, &message.header, 0));
+                  return 0;
+              }));
+}
+
 TEST(Net, KeepsDatagramsApartAndTellsTheirSender)
 {
     EXPECT_EQ(0, run([] {
