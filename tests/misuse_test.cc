@@ -3,6 +3,8 @@
 #include "ops/sockets.h"
 #include "support/misuse.h"
 
+#include <thread>
+
 namespace {
 
 using namespace coil_test;
@@ -65,6 +67,17 @@ int in_child(coil_fn *fn)
     return coil_scope_close(&scope, 0);
 }
 
+/* A thread of the program's, not a core, does something to a scope. */
+int by_a_thread(const std::function<int(coil_scope *)> &body)
+{
+    return run([&] {
+        int result = 0;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        std::thread([&] { result = body(&scope); }).join();
+        return coil_scope_close(&scope, result);
+    });
+}
+
 constexpr const char *kNamed = "the guilty one";
 
 constexpr const char *kIdle = "coil_await: the future was never started, or is awaited twice";
@@ -78,6 +91,8 @@ constexpr const char *kNotLent =
     "coil_buffer_release: not a lent buffer of this core, or released twice";
 constexpr const char *kNoReply =
     "coil_receiver_reply: not a lent buffer of this core, or released already";
+
+constexpr const char *kHasNoThreads = "the line that says how to see it again is the core's";
 
 constexpr const char *kFuture = "future/future.c", *kScope = "future/scope.c",
                      *kScopeEnd = "future/scope.h", *kTask = "coro/task.h",
@@ -370,6 +385,29 @@ const Misuse kElsewhere[] = {
      }},
     {"Spawn", kScope, kNotSpawnable, "",
      [] { return coil_spawn(&left_scope, call_body, nullptr); }},
+    {"SpawnByAThread", "coro/stack.c", "coil_spawn: called by a thread that is no core", "",
+     [] {
+         return by_a_thread(
+             [](coil_scope *scope) { return coil_spawn(scope, call_body, nullptr); });
+     },
+     1, kHasNoThreads},
+    {"ScopeCancelByAThread", kScope, "coil_scope_cancel: called by a thread that is no core", "",
+     [] {
+         return by_a_thread([](coil_scope *scope) {
+             coil_scope_cancel(scope);
+             return 0;
+         });
+     },
+     1, kHasNoThreads},
+    {"ScopeDeadlineByAThread", kScope, "coil_scope_deadline: called by a thread that is no core",
+     "",
+     [] {
+         return by_a_thread([](coil_scope *scope) {
+             coil_scope_deadline(scope, COIL_FOREVER);
+             return 0;
+         });
+     },
+     1, kHasNoThreads},
     {"Yield", kTask, kOutside, "", [] { return coil_yield(); }},
     {"YieldIfNeeded", kTask, kOutside, "", [] { return coil_yield_if_needed(); }},
     {"ReadStart", kTask, kOutside, "",

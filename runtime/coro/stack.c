@@ -194,6 +194,7 @@ static bool install_guard(struct coil__stacks *stacks, char *base)
 
 struct coil_task *coil__stacks_grow(struct coil__stacks *stacks)
 {
+    coil__require(stacks->slot_size != 0, "coil_spawn: called by a thread that is no core");
     struct coil__chunk *chunk = stacks->vacant != NULL ? stacks->vacant : open_chunk(stacks);
     if (chunk == NULL)
         return NULL;

@@ -9,7 +9,10 @@
 
 _Static_assert(offsetof(struct coil_task, main) == 64, "a switch touches one cache line");
 
-struct coil__sched coil__nowhere = {.current = &coil__nowhere.loop};
+struct coil__sched coil__nowhere = {
+    .current = &coil__nowhere.loop,
+    .stacks.hot = {&coil__nowhere.stacks.hot, &coil__nowhere.stacks.hot},
+};
 __thread struct coil__sched *coil__sched = &coil__nowhere;
 
 /* Defined by the C++ runtime of programs that have one. */

@@ -173,6 +173,8 @@ void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
 void coil_scope_cancel(struct coil_scope *scope)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_scope_cancel: the scope is not open");
+    coil__require(coil__sched != &coil__nowhere,
+                  "coil_scope_cancel: called by a thread that is no core");
     coil__scope_cancel(scope, COIL__CAUSE_REQUEST);
 }
 
@@ -184,6 +186,8 @@ bool coil_scope_cancelled(const struct coil_scope *scope)
 void coil_scope_deadline(struct coil_scope *scope, coil_time deadline)
 {
     coil__require(scope->phase != COIL__SCOPE_CLOSED, "coil_scope_deadline: the scope is not open");
+    coil__require(coil__timers_here != NULL,
+                  "coil_scope_deadline: called by a thread that is no core");
     disarm(scope);
     arm(scope, deadline);
 }
