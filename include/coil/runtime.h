@@ -65,6 +65,9 @@ struct coil_options {
  * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
  * A thread of the program is in coil_run() until then, and may not be a coil core itself.
  *
+ * Meanwhile SIGPIPE is ignored where its action was the default, by the whole process and by what
+ * it executes: to write to a pipe or socket that nobody reads returns -EPIPE, and kills nobody.
+ *
  * A child of fork() has no cores: there a call that needs one stops the process with a line that
  * says so, promises and ports refuse with -ESHUTDOWN, and so does coil_run() if coil ran at that
  * moment. The child may exec, or _exit; what is in flight in the parent is not disturbed.
