@@ -4,6 +4,7 @@
 #include "support/running.h"
 #include "support/sandbox.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
