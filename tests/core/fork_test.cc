@@ -120,17 +120,18 @@ TEST(Fork, ADeliveryThatReturnsInTheChildStopsIt)
         unsigned core;
         int before;
     };
-    for (auto [core, before] : std::vector<Where>{{0, 0},
-                                                  {0, 1},
-                                                  {0, kBudget - 2},
-                                                  {0, kBudget - 1},
-                                                  {0, kBudget},
-                                                  {1, 0},
-                                                  {1, 6},
-                                                  {1, kParcel - 1},
-                                                  {1, kParcel}}) {
+    for (Where where : std::vector<Where>{{0, 0},
+                                          {0, 1},
+                                          {0, kBudget - 2},
+                                          {0, kBudget - 1},
+                                          {0, kBudget},
+                                          {1, 0},
+                                          {1, 6},
+                                          {1, kParcel - 1},
+                                          {1, kParcel}}) {
         run(
-            [core = core, before = before] {
+            [where] {
+                auto [core, before] = where;
                 static Forking forking;
                 static int delivered;
                 forking = {};

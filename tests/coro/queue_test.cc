@@ -105,8 +105,9 @@ TEST_F(Queue, IsServedInTheExactOrderThatSharesGive)
 {
     Queues queues({{"three", 300, 0}, {"one", 100, 0}});
     std::string order;
-    for (auto [queue, letter] : {std::pair(1u, 'a'), std::pair(2u, 'b')}) {
-        queues.spawn(queue, [&, queue = queue, letter = letter] {
+    for (auto each : {std::pair(1u, 'a'), std::pair(2u, 'b')}) {
+        queues.spawn(each.first, [&, each] {
+            auto [queue, letter] = each;
             while (order.size() < 17) {
                 order += letter;
                 Queues::work(queue, COIL_MSEC);

@@ -280,13 +280,13 @@ TEST(Cancelled, TheTableHasEveryCallThatMaySuspend)
 
 TEST(Cancelled, EveryCallThatMaySuspendIsRefusedUntilTheScopeEnds)
 {
-    for (const auto &[name, call] : calls()) {
-        SCOPED_TRACE(name);
-        run([&, &call = call] {
+    for (const auto &each : calls()) {
+        SCOPED_TRACE(each.first);
+        run([&] {
             World world;
             COIL_SCOPE(scope, COIL_FOREVER);
             coil_scope_cancel(&scope);
-            EXPECT_EQ(-ECANCELED, call(world));
+            EXPECT_EQ(-ECANCELED, each.second(world));
             EXPECT_EQ(-ECANCELED, coil_yield()) << "one refusal does not use it up";
             {
                 COIL_SCOPE(inner, COIL_FOREVER);
@@ -300,9 +300,9 @@ TEST(Cancelled, EveryCallThatMaySuspendIsRefusedUntilTheScopeEnds)
 
 TEST(Cancelled, ARefusedCallLetsNobodyElseRun)
 {
-    for (const auto &[name, call] : calls()) {
-        SCOPED_TRACE(name);
-        run([&, &call = call] {
+    for (const auto &each : calls()) {
+        SCOPED_TRACE(each.first);
+        run([&] {
             World world;
             bool ran = false;
             Children children;
@@ -313,7 +313,7 @@ TEST(Cancelled, ARefusedCallLetsNobodyElseRun)
             });
             COIL_SCOPE(scope, COIL_FOREVER);
             coil_scope_cancel(&scope);
-            EXPECT_EQ(-ECANCELED, call(world));
+            EXPECT_EQ(-ECANCELED, each.second(world));
             EXPECT_FALSE(ran) << "it was refused, but only after a while";
             EXPECT_EQ(0, coil_scope_close(&scope, 0));
             return coil_scope_close(&outer, 0);

@@ -73,8 +73,9 @@ TEST(Rwlock, AWriterThatWaitsHoldsUpLaterReadersWhoThenEnterTogether)
         const std::pair<char, bool> visitors[] = {{'A', false}, {'B', true}, {'C', false},
                                                   {'D', false}, {'E', true}, {'F', true},
                                                   {'G', false}};
-        for (auto [name, writes] : visitors) {
-            children.start(scope, [&, name = name, writes = writes] {
+        for (auto visitor : visitors) {
+            children.start(scope, [&, visitor] {
+                auto [name, writes] = visitor;
                 return library.visit(name, writes, 4);
             });
         }
