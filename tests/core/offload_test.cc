@@ -121,6 +121,7 @@ TEST(Offload, OfOnePoolDoesNotHoldUpAnother)
                       blocked.start(&future, &one);
                   EXPECT_EQ(7, offload(&two, [] { return 7; }));
                   EXPECT_EQ(8, offload(nullptr, [] { return 8; }));
+                  EXPECT_TRUE(turn_until([&] { return blocked.running() > 0; }));
                   EXPECT_EQ(1u, blocked.running());
                   blocked.let_go();
                   for (coil_future &future : futures)
@@ -184,8 +185,11 @@ TEST(Offload, IsEndedWithTheRun)
     COIL_SKIP_IF_SIMULATED("work may not wait for what a coroutine does");
     Census before = take_census();
     std::atomic<int> ended{0}, begun{0};
+    std::atomic<bool> leaving{false};
     Work running = [&] {
         begun++;
+        while (!leaving)
+            usleep(1000);
         usleep(20000);
         ended++;
         return 0;
@@ -206,6 +210,7 @@ TEST(Offload, IsEndedWithTheRun)
                              EXPECT_TRUE(turn_until([&] { return begun > 0; }));
                          }
                          EXPECT_EQ(0, coil_sleep(COIL_MSEC)); /* so that all have arrived */
+                         leaving = true;
                          return 0;
                      },
                      cores(2)));
