@@ -17,6 +17,7 @@
 #define COIL_FUTURE_H
 
 #include <coil/base.h>
+#include <coil/port.h>
 #include <coil/time.h>
 
 COIL_BEGIN_DECLS
@@ -51,17 +52,10 @@ struct coil_timer {
     coil_time deadline;
 };
 
-/* private: a cancel on its way to where a call runs, and back; like any message between cores */
-struct coil_call_stop {
-    struct coil_call_stop *next;
-    void (*deliver)(struct coil_call_stop *stop);
-};
-
-/* private: a call on its way to another core, and back; begins like any message between cores */
+/* private: a call on its way to another core, and back */
 struct coil_call {
-    struct coil_call *next;
-    void (*deliver)(struct coil_call *call);
-    struct coil_call_stop stop;
+    struct coil_message message;
+    struct coil_message stop; /* a cancel, likewise */
     coil_fn *fn;
     void *arg;
     const char *site;
@@ -73,10 +67,9 @@ struct coil_call {
     bool stop_is_out, done; /* home's */
 };
 
-/* private: work on its way to another thread, and back; begins like any message between cores */
+/* private: work on its way to another thread, and back */
 struct coil_offloaded {
-    struct coil_offloaded *next;
-    void (*deliver)(struct coil_offloaded *work);
+    struct coil_message message;
     struct coil_link line; /* linked: no thread has taken it */
     ssize_t (*fn)(void *arg);
     union {
@@ -103,10 +96,9 @@ struct coil_waiting {
     int64_t result; /* what it will have been when its turn comes */
 };
 
-/* private: a place among those who wait for a channel between cores; begins like a message */
+/* private: a place among those who wait for a channel between cores */
 struct coil_crossing {
-    struct coil_crossing *next;
-    void (*deliver)(struct coil_crossing *crossing);
+    struct coil_message message;
     struct coil_link link;   /* not linked: somebody decided on the result */
     struct coil__core *home; /* of who waits */
     struct coil_xchan *xchan;

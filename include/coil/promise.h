@@ -16,14 +16,14 @@
 
 #include <coil/base.h>
 #include <coil/future.h>
+#include <coil/port.h>
 
 COIL_BEGIN_DECLS
 
 /* One value to come. Declared by COIL_PROMISE(), or storage for coil_promise_init(). */
 struct coil_promise {
-    /* private: begins like a message between cores */
-    struct coil_promise *next;
-    void (*deliver)(struct coil_promise *promise);
+    /* private */
+    struct coil_message message;
     struct coil_link waiters;
     struct coil__core *home;
     int64_t value;

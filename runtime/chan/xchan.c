@@ -16,19 +16,16 @@
 
 #include <coil/xchan.h>
 
-#include <assert.h>
 #include <errno.h>
-
-static_assert(sizeof(struct coil__message) == offsetof(struct coil_crossing, link),
-              "a wait begins like a message");
 
 static struct coil_future *future_of(struct coil_crossing *crossing)
 {
     return coil__container_of(crossing, struct coil_future, crossing);
 }
 
-static void served_arrives(struct coil_crossing *crossing)
+static void served_arrives(struct coil_message *message)
 {
+    struct coil_crossing *crossing = coil__container_of(message, struct coil_crossing, message);
     coil__future_complete(future_of(crossing), crossing->result);
 }
 
@@ -56,7 +53,7 @@ static void tell(struct coil_crossing *served)
     if (served->home == coil__core_here)
         coil__future_complete(future_of(served), served->result);
     else
-        coil__core_post(served->home, (struct coil__message *)(void *)served);
+        coil__core_post(served->home, &served->message);
 }
 
 /* Under the lock. */
@@ -64,7 +61,7 @@ static void begin_wait(struct coil_link *waiters, struct coil_future *future,
                        struct coil_xchan *xchan, void *value)
 {
     future->crossing = (struct coil_crossing){
-        .deliver = served_arrives,
+        .message.deliver = served_arrives,
         .home = coil__core_here,
         .xchan = xchan,
         .value = value,

@@ -20,12 +20,7 @@
 
 #include "base/relax.h"
 
-#include <assert.h>
 #include <errno.h>
-
-static_assert(offsetof(struct coil_call, deliver) == offsetof(struct coil__message, deliver) &&
-                  sizeof(struct coil_call_stop) == sizeof(struct coil__message),
-              "a call begins like a message, and its stop is one");
 
 /* The coroutine that runs a call, on its own stack. */
 struct coil__callee {
@@ -41,17 +36,22 @@ struct coil__callee {
 
 unsigned coil__call_looks = 32;
 
-static void post(unsigned core, struct coil_call *call, void (*deliver)(struct coil_call *))
+/* The call itself, or its stop. */
+static void post(unsigned core, struct coil_message *message,
+                 void (*deliver)(struct coil_message *))
 {
-    call->deliver = deliver;
-    coil__core_post(coil__core_here->run->cores[core], (struct coil__message *)(void *)call);
+    message->deliver = deliver;
+    coil__core_post(coil__core_here->run->cores[core], message);
 }
 
-static void post_stop(unsigned core, struct coil_call *call,
-                      void (*deliver)(struct coil_call_stop *))
+static struct coil_call *call_of(struct coil_message *message)
 {
-    call->stop.deliver = deliver;
-    coil__core_post(coil__core_here->run->cores[core], (struct coil__message *)(void *)&call->stop);
+    return coil__container_of(message, struct coil_call, message);
+}
+
+static struct coil_call *stopped_by(struct coil_message *stop)
+{
+    return coil__container_of(stop, struct coil_call, stop);
 }
 
 /* At home: the coroutine has ended, and unless a stop is out, nobody else knows the call. */
@@ -63,14 +63,15 @@ static void end(struct coil_call *call, int result)
         coil__future_complete(coil__container_of(call, struct coil_future, call), result);
 }
 
-static void reply_arrives(struct coil_call *call)
+static void reply_arrives(struct coil_message *message)
 {
+    struct coil_call *call = call_of(message);
     end(call, call->result);
 }
 
-static void stop_returns(struct coil_call_stop *stop)
+static void stop_returns(struct coil_message *stop)
 {
-    struct coil_call *call = coil__container_of(stop, struct coil_call, stop);
+    struct coil_call *call = stopped_by(stop);
     call->stop_is_out = false;
     if (call->done)
         end(call, call->result);
@@ -80,7 +81,7 @@ static void stop_returns(struct coil_call_stop *stop)
 static void reply(struct coil_call *call, unsigned home, int result)
 {
     call->result = result;
-    post(home, call, reply_arrives);
+    post(home, &call->message, reply_arrives);
     coil__core_hand_over();
 }
 
@@ -128,8 +129,9 @@ static int run_call(void *arg)
     return 0; /* The result is the caller's affair: no failure of this core. */
 }
 
-static void call_arrives(struct coil_call *call)
+static void call_arrives(struct coil_message *message)
 {
+    struct coil_call *call = call_of(message);
     int err = coil__scope_spawn_in(&coil__core_here->root, run_call, call, call->site, call->queue);
     if (err < 0)
         reply(call, call->home, err);
@@ -212,7 +214,7 @@ static void call_note_arrives(const struct coil__note *note)
         call->site = note->site;
         call->home = note->from;
         call->queue = note->queue;
-        call_arrives(call);
+        call_arrives(&call->message);
         return;
     }
     struct beginning beginning = {.note = note};
@@ -226,9 +228,9 @@ static void call_note_arrives(const struct coil__note *note)
 }
 
 /* At the target, where the call has arrived before. It may have ended. */
-static void stop_arrives(struct coil_call_stop *stop)
+static void stop_arrives(struct coil_message *stop)
 {
-    struct coil_call *call = coil__container_of(stop, struct coil_call, stop);
+    struct coil_call *call = stopped_by(stop);
     struct coil__callee *callee = call->callee;
     call->stopped = true;
     if (callee != NULL && !callee->over) {
@@ -236,14 +238,14 @@ static void stop_arrives(struct coil_call_stop *stop)
         coil__scope_surround(&callee->scope, callee->task);
         coil__scope_cancel(&callee->scope, COIL__CAUSE_ENCLOSING);
     }
-    post_stop(call->home, call, stop_returns);
+    post(call->home, stop, stop_returns);
 }
 
 static void call_cancel(struct coil_future *future)
 {
     struct coil_call *call = &future->call;
     call->stop_is_out = true;
-    post_stop(call->target, call, stop_arrives);
+    post(call->target, &call->stop, stop_arrives);
 }
 
 static const struct coil_future_kind call_kind = {.name = "call", .cancel = call_cancel};
@@ -285,7 +287,7 @@ static inline __attribute__((always_inline)) uintptr_t start(struct coil_future 
     call->arg = arg;
     call->site = site;
     call->queue = queue;
-    post(core, call, call_arrives);
+    post(core, &call->message, call_arrives);
     return 0;
 }
 
@@ -325,7 +327,7 @@ static void take_answer(struct coil__core *here, struct coil_call *call, uintptr
     coil__spin_hit_mail(&here->spin);
     if (coil__mailbox_has_mail(&here->mailbox)) {
         call->result = result;
-        post(here->id, call, reply_arrives);
+        post(here->id, &call->message, reply_arrives);
     } else {
         end(call, result);
     }

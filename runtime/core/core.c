@@ -12,20 +12,20 @@
 
 __thread struct coil__core *coil__core_here;
 
-static void stop_deliver(struct coil__message *message)
+static void stop_deliver(struct coil_message *message)
 {
     struct coil__core *core = coil__container_of(message, struct coil__core, stop);
     core->stopping = true;
     coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
 }
 
-static void give_up_deliver(struct coil__message *message)
+static void give_up_deliver(struct coil_message *message)
 {
     struct coil__core *core = coil__container_of(message, struct coil__core, give_up);
     coil__scope_cancel(&core->root, COIL__CAUSE_REQUEST);
 }
 
-static void finish_deliver(struct coil__message *message)
+static void finish_deliver(struct coil_message *message)
 {
     coil__container_of(message, struct coil__core, finish)->finished = true;
 }
@@ -365,7 +365,7 @@ int coil__core_open_bell(struct coil__core *core)
 }
 
 void coil__core_post_other(struct coil__core *here, struct coil__core *core,
-                           struct coil__message *message)
+                           struct coil_message *message)
 {
     if (core == here) {
         coil__mailbox_post(&core->mailbox, message);
@@ -384,7 +384,7 @@ void coil__core_hand_over(void)
         empty_outbox(here);
 }
 
-void coil__core_post_now(struct coil__core *core, struct coil__message *message)
+void coil__core_post_now(struct coil__core *core, struct coil_message *message)
 {
     struct coil__core *here = coil__core_here;
     if (core != here)
@@ -393,7 +393,7 @@ void coil__core_post_now(struct coil__core *core, struct coil__message *message)
         here->ring.driver->wake(&here->ring, &core->ring);
 }
 
-void coil__core_post_outside(struct coil__core *core, struct coil__message *message)
+void coil__core_post_outside(struct coil__core *core, struct coil_message *message)
 {
     if (coil__mailbox_post_outside(&core->mailbox, message))
         core->ring.driver->ring_bell(&core->ring);

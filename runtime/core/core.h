@@ -31,7 +31,7 @@ struct coil__place {
 struct coil__outbox {
     struct coil__core *to; /* NULL: it is empty */
     unsigned count;
-    struct coil__message *messages[COIL__PARCEL_MAX];
+    struct coil_message *messages[COIL__PARCEL_MAX];
 };
 
 /* Parcels of a core; while all are under way its messages go one by one. */
@@ -64,9 +64,9 @@ struct coil__core {
     bool finished;                /* all cores are: the loop may end */
     bool trimming;                /* `trim` is armed */
     struct coil_timer trim;       /* gives memory of idle stacks back, once in a while */
-    struct coil__message stop;    /* makes it stopping */
-    struct coil__message finish;  /* makes it finished */
-    struct coil__message give_up; /* cancels the root: all cores wait for each other */
+    struct coil_message stop;     /* makes it stopping */
+    struct coil_message finish;   /* makes it finished */
+    struct coil_message give_up;  /* cancels the root: all cores wait for each other */
     struct coil__ending ending;   /* what coil_stop() brought */
     struct coil__signals signals; /* that coroutines of this core wait for */
     struct coil__outbox outbox;   /* empty whenever this core sleeps */
@@ -118,12 +118,12 @@ void coil__core_deliver_rest(struct coil__core *core);
 
 /* Of coil__core_post(), when others are in the outbox than those for `core` / when it is full. */
 void coil__core_post_other(struct coil__core *here, struct coil__core *core,
-                           struct coil__message *message);
+                           struct coil_message *message);
 void coil__core_send_outbox(struct coil__core *here);
 
 /* Leaves a message for `core`, and wakes it if need be. From another core, or itself. It goes at
  * the end of this core's turn, at the latest; messages for the same core keep their order. */
-static inline void coil__core_post(struct coil__core *core, struct coil__message *message)
+static inline void coil__core_post(struct coil__core *core, struct coil_message *message)
 {
     struct coil__core *here = coil__core_here;
     struct coil__outbox *outbox = &here->outbox;
@@ -186,10 +186,10 @@ static inline bool coil__core_may_submit(const struct coil__core *core)
 void coil__core_hand_over(void);
 
 /* As coil__core_post(), at once. */
-void coil__core_post_now(struct coil__core *core, struct coil__message *message);
+void coil__core_post_now(struct coil__core *core, struct coil_message *message);
 
 /* As above, from a thread that is no core and has passed the gate. */
-void coil__core_post_outside(struct coil__core *core, struct coil__message *message);
+void coil__core_post_outside(struct coil__core *core, struct coil_message *message);
 
 /* Tells all cores to cancel what they have and to come to an end. */
 void coil__run_stop(struct coil__run *run);

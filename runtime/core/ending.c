@@ -81,7 +81,7 @@ static void hear(struct coil__core *core)
     stop_accepting(ending);
 }
 
-static void message_arrives(struct coil__message *message)
+static void message_arrives(struct coil_message *message)
 {
     struct coil__core *core = coil__container_of(message, struct coil__core, ending.message);
     coil__flag_lower(&core->ending.sent);

@@ -14,9 +14,9 @@
 enum coil__ending_phase { ENDING_SERVING, ENDING_GRACE, ENDING_CANCELLED, ENDING_REPORTED };
 
 struct coil__ending {
-    struct coil__message message; /* the grace has begun, or has become shorter */
-    uint32_t sent;                /* it is on its way */
-    uint8_t phase;                /* enum coil__ending_phase */
+    struct coil_message message; /* the grace has begun, or has become shorter */
+    uint32_t sent;               /* it is on its way */
+    uint8_t phase;               /* enum coil__ending_phase */
     bool armed;
     struct coil_timer timer;    /* the next phase */
     struct coil_link accepting; /* operations in flight that take connections */

@@ -35,7 +35,7 @@ static void goes_on(void)
     coil__panic(__FILE__, __LINE__, "a core goes on where none may");
 }
 
-static void message_arrives(struct coil__message *message)
+static void message_arrives(struct coil_message *message)
 {
     (void)message;
     goes_on();
@@ -51,11 +51,11 @@ static void timer_expires(struct coil_timer *timer)
  * has delivered enough. It may not get as far as its ring, which is not there. */
 static void bury_loop(struct coil__core *core)
 {
-    static struct coil__message message = {.deliver = message_arrives};
+    static struct coil_message message = {.deliver = message_arrives};
     static struct coil_timer timer = {.expire = timer_expires};
     core->stopping = false;
     coil__mailbox_init(&core->mailbox);
-    coil__mpsc_push(&core->mailbox.messages, &message.node);
+    (void)coil__mailbox_post(&core->mailbox, &message); /* nobody is there to be woken */
     coil__timers_init(&core->timers, timer.deadline);
     coil__timers_arm(&core->timers, &timer);
 }

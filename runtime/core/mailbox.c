@@ -12,8 +12,16 @@
 static_assert(sizeof(struct coil__parcel) == 256, "a parcel takes four cache lines");
 static_assert(offsetof(struct coil__mailbox, messages.read) == 64, "a note comes in one line");
 
+static_assert(sizeof(struct coil__mpsc_node) == offsetof(struct coil_message, deliver),
+              "a message begins with its link");
+
+static struct coil__mpsc_node *node_of(struct coil_message *message)
+{
+    return (struct coil__mpsc_node *)(void *)message;
+}
+
 /* What a parcel would do, which is opened instead: by this it is known. */
-static void parcel_arrives(struct coil__message *message)
+static void parcel_arrives(struct coil_message *message)
 {
     (void)message;
     coil__panic(__FILE__, __LINE__, "a parcel was delivered unopened");
@@ -26,24 +34,24 @@ void coil__mailbox_init(struct coil__mailbox *mailbox)
     mailbox->has_bell = 0;
 }
 
-static bool post_chain(struct coil__mailbox *mailbox, struct coil__message *newest,
-                       struct coil__message *oldest)
+static bool post_chain(struct coil__mailbox *mailbox, struct coil_message *newest,
+                       struct coil_message *oldest)
 {
-    return coil__mpsc_push_chain(&mailbox->messages, &newest->node, &oldest->node) &&
+    return coil__mpsc_push_chain(&mailbox->messages, node_of(newest), node_of(oldest)) &&
            coil__mpsc_unmark(&mailbox->messages);
 }
 
-bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message)
+bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil_message *message)
 {
     return post_chain(mailbox, message, message);
 }
 
-bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil__message *const *messages,
+bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil_message *const *messages,
                             unsigned count, struct coil__parcel *parcel)
 {
     if (parcel == NULL) {
         for (unsigned i = 1; i < count; i++)
-            messages[i]->node.next = &messages[i - 1]->node;
+            node_of(messages[i])->next = node_of(messages[i - 1]);
         return post_chain(mailbox, messages[count - 1], messages[0]);
     }
     coil__prefetch_to_write(&mailbox->messages); /* it comes while the parcel is written */
@@ -61,12 +69,12 @@ bool coil__parcel_is_here(const struct coil__parcel *parcel)
     return __atomic_load_n(&parcel->under_way, __ATOMIC_ACQUIRE) == 0;
 }
 
-bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message)
+bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil_message *message)
 {
     /* Who sees no bell after the push was here before the receiver got it, and only then does it
      * sleep for what comes from outside: so it sees the message first. That the bell can be rung
      * comes with it; pairs with coil__mailbox_give_bell(). */
-    return coil__mpsc_push(&mailbox->messages, &message->node) &&
+    return coil__mpsc_push(&mailbox->messages, node_of(message)) &&
            __atomic_load_n(&mailbox->has_bell, __ATOMIC_SEQ_CST) != 0 &&
            coil__mpsc_unmark(&mailbox->messages);
 }
@@ -97,7 +105,7 @@ static unsigned unpack(struct coil__mailbox *mailbox, unsigned budget)
     struct coil__parcel *parcel = mailbox->open;
     unsigned next = mailbox->unpacked, count = parcel->count;
     do { /* ends: bounded by both; in a child of fork() the mailbox is another one afterwards */
-        struct coil__message *message = parcel->contents[next++];
+        struct coil_message *message = parcel->contents[next++];
         mailbox->unpacked = next;
         if (next == count) {
             mailbox->open = NULL;
@@ -126,7 +134,7 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
             budget = unpack(mailbox, budget);
             continue;
         }
-        struct coil__message *message = (struct coil__message *)coil__mpsc_pop(&mailbox->messages);
+        struct coil_message *message = (void *)coil__mpsc_pop(&mailbox->messages);
         if (message == NULL) {
             if (!deliver_note(mailbox))
                 break;

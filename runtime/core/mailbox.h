@@ -11,14 +11,8 @@
 
 #include "base/mpsc.h"
 
+#include <coil/port.h>
 #include <stdint.h>
-
-/* What one core sends another: `deliver` runs on the receiver, outside of any coroutine, and may
- * reuse or free the message. */
-struct coil__message {
-    struct coil__mpsc_node node;
-    void (*deliver)(struct coil__message *message);
-};
 
 /*
  * Several messages that travel as one, in four cache lines, so that the receiver can have all of
@@ -27,10 +21,10 @@ struct coil__message {
 enum { COIL__PARCEL_MAX = 29 };
 
 struct coil__parcel {
-    struct coil__message message;
+    struct coil_message message;
     uint32_t under_way; /* the receiver has yet to unpack it */
     uint32_t count;
-    struct coil__message *contents[COIL__PARCEL_MAX];
+    struct coil_message *contents[COIL__PARCEL_MAX];
 } __attribute__((aligned(64)));
 
 /* Of cache lines of its own, of which other cores write the first, which has room for a note. */
@@ -47,11 +41,11 @@ enum { COIL__MAIL_BUDGET = 256 };
 void coil__mailbox_init(struct coil__mailbox *mailbox);
 
 /* Leaves a message. Returns true when the receiver sleeps and the caller has to wake it. */
-bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil__message *message);
+bool coil__mailbox_post(struct coil__mailbox *mailbox, struct coil_message *message);
 
 /* As above, of several messages, the oldest first: in the parcel, or if that is NULL, each for
  * itself. */
-bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil__message *const *messages,
+bool coil__mailbox_post_all(struct coil__mailbox *mailbox, struct coil_message *const *messages,
                             unsigned count, struct coil__parcel *parcel);
 
 /* Whether a parcel may be used. By its sender. */
@@ -59,7 +53,7 @@ bool coil__parcel_is_here(const struct coil__parcel *parcel);
 
 /* As the first, for a thread that is no core. Without a bell it can't wake the receiver, which then
  * reads the message when it wakes for another reason. */
-bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil__message *message);
+bool coil__mailbox_post_outside(struct coil__mailbox *mailbox, struct coil_message *message);
 
 /* Lets threads that are no cores wake the receiver from now on. By the receiver, awake. */
 void coil__mailbox_give_bell(struct coil__mailbox *mailbox);

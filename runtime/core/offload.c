@@ -2,8 +2,9 @@
 /* Work for other threads as a future. */
 #include "core/pool.h"
 
-static void work_arrives(struct coil_offloaded *work)
+static void work_arrives(struct coil_message *message)
 {
+    struct coil_offloaded *work = coil__container_of(message, struct coil_offloaded, message);
     coil__pools_forget(work);
     coil__future_complete(coil__container_of(work, struct coil_future, offloaded), work->result);
 }
@@ -23,7 +24,8 @@ void coil_offload_start(struct coil_future *future, struct coil_pool *pool, coil
     (void)coil__self();
     if (!coil__future_begin(future, &offload_kind))
         return;
-    future->offloaded = (struct coil_offloaded){.deliver = work_arrives, .fn = fn, .arg = arg};
+    future->offloaded =
+        (struct coil_offloaded){.message.deliver = work_arrives, .fn = fn, .arg = arg};
     int err = coil__pools_add(pool, &future->offloaded);
     if (err < 0)
         coil__future_complete(future, err);

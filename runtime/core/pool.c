@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static_assert(sizeof(struct coil__message) == offsetof(struct coil_offloaded, line),
-              "work begins like a message");
 static_assert(sizeof(struct coil__job) == sizeof(struct coil_link), "a job is its link");
 
 static struct {
@@ -35,7 +33,7 @@ static void run(struct coil__job *job)
     work->result = work->fn(work->arg);
     bool inside = coil__gate_enter(home->run->number);
     coil__assert(inside); /* the core waits for the work */
-    coil__core_post_outside(home, (struct coil__message *)(void *)work);
+    coil__core_post_outside(home, &work->message);
     coil__gate_leave();
 }
 

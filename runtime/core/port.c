@@ -7,17 +7,7 @@
 
 #include <coil/port.h>
 
-#include <assert.h>
 #include <errno.h>
-
-static_assert(sizeof(struct coil__message) == sizeof(struct coil_message) &&
-                  offsetof(struct coil__message, deliver) == offsetof(struct coil_message, deliver),
-              "a message of the user's is a message");
-
-static struct coil__message *as_message(struct coil_message *message)
-{
-    return (struct coil__message *)(void *)message;
-}
 
 int coil_post_core(unsigned core, struct coil_message *message)
 {
@@ -27,7 +17,7 @@ int coil_post_core(unsigned core, struct coil_message *message)
         return -EINVAL;
     if (here->finished)
         return -ESHUTDOWN;
-    coil__core_post(here->run->cores[core], as_message(message));
+    coil__core_post(here->run->cores[core], message);
     return 0;
 }
 
@@ -52,9 +42,9 @@ int coil_post(struct coil_port *port, struct coil_message *message)
         return -ESHUTDOWN;
     int err = 0;
     if (coil__core_here != NULL)
-        coil__core_post_now(port->core, as_message(message)); /* before anybody closes it */
+        coil__core_post_now(port->core, message); /* before anybody closes it */
     else if (coil__gate_is_open(port->run))
-        coil__core_post_outside(port->core, as_message(message));
+        coil__core_post_outside(port->core, message);
     else
         err = -ESHUTDOWN; /* a fork has taken the port with it, and no core */
     coil__door_leave(&port->door);
@@ -63,11 +53,11 @@ int coil_post(struct coil_port *port, struct coil_message *message)
 
 /* The last message through a port: all others arrive before. */
 struct last {
-    struct coil__message message;
+    struct coil_message message;
     bool arrived;
 };
 
-static void last_arrives(struct coil__message *message)
+static void last_arrives(struct coil_message *message)
 {
     coil__container_of(message, struct last, message)->arrived = true;
 }

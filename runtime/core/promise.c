@@ -14,13 +14,9 @@
 
 #include <coil/promise.h>
 
-#include <assert.h>
 #include <errno.h>
 
 enum step { UNSET, SENT, SET, DROPPED };
-
-static_assert(sizeof(struct coil__message) == offsetof(struct coil_promise, waiters),
-              "a promise begins like a message");
 
 static struct coil_future *waiting_future(struct coil_link *link)
 {
@@ -40,8 +36,9 @@ static void resolve(struct coil_promise *promise)
 }
 
 /* At home: the value arrives. */
-static void promise_arrives(struct coil_promise *promise)
+static void promise_arrives(struct coil_message *message)
 {
+    struct coil_promise *promise = coil__container_of(message, struct coil_promise, message);
     bool moved = coil__step_try(&promise->step, SENT, SET);
     coil__assert(moved);
     resolve(promise);
@@ -51,7 +48,7 @@ void coil_promise_init(struct coil_promise *promise)
 {
     (void)coil__self();
     *promise = (struct coil_promise){
-        .deliver = promise_arrives,
+        .message.deliver = promise_arrives,
         .home = coil__core_here,
         .run = coil__core_here->run->number,
         .step = UNSET,
@@ -76,13 +73,13 @@ static int set_at_home(struct coil_promise *promise, int64_t value)
 
 /* From another core, or from outside. */
 static int send_home(struct coil_promise *promise, int64_t value,
-                     void (*post)(struct coil__core *, struct coil__message *))
+                     void (*post)(struct coil__core *, struct coil_message *))
 {
     struct coil__core *home = promise->home;
     if (!coil__step_try(&promise->step, UNSET, SENT))
         return -EALREADY;
     promise->value = value;
-    post(home, (struct coil__message *)(void *)promise);
+    post(home, &promise->message);
     return 0;
 }
 

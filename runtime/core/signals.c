@@ -60,7 +60,7 @@ static void hand_out(struct coil_signals *signals)
     }
 }
 
-static void message_arrives(struct coil__message *message)
+static void message_arrives(struct coil_message *message)
 {
     struct coil__signals *here = coil__container_of(message, struct coil__signals, message);
     uint64_t arrived = __atomic_exchange_n(&here->arrived, 0, __ATOMIC_SEQ_CST);

@@ -11,10 +11,10 @@ struct coil__run;
 
 /* A core's part. The sets of signals are those that the public header has. */
 struct coil__signals {
-    struct coil__message message; /* on its way while something has arrived */
-    uint64_t arrived;             /* and was not yet noted; written by the handler */
-    uint64_t wanted;              /* of any set that was open here; read by the handler */
-    struct coil_link open;        /* struct coil_signals */
+    struct coil_message message; /* on its way while something has arrived */
+    uint64_t arrived;            /* and was not yet noted; written by the handler */
+    uint64_t wanted;             /* of any set that was open here; read by the handler */
+    struct coil_link open;       /* struct coil_signals */
 };
 
 void coil__signals_init(struct coil__signals *signals);

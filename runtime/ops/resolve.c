@@ -66,9 +66,10 @@ static ssize_t look_up(void *arg)
                          &lookup->found));
 }
 
-static void lookup_arrives(struct coil_offloaded *work)
+static void lookup_arrives(struct coil_message *message)
 {
-    struct lookup *lookup = coil__container_of(work, struct lookup, work);
+    struct lookup *lookup = coil__container_of(message, struct lookup, work.message);
+    const struct coil_offloaded *work = &lookup->work;
     struct coil_future *future = lookup->future;
     coil__pools_forget(work);
     if (future == NULL && lookup->found != NULL)
@@ -115,7 +116,7 @@ static struct lookup *make_lookup(struct coil_future *future, const char *node, 
     if (lookup == NULL)
         return NULL;
     *lookup = (struct lookup){
-        .work = {.deliver = lookup_arrives, .fn = look_up, .arg = lookup},
+        .work = {.message.deliver = lookup_arrives, .fn = look_up, .arg = lookup},
         .future = future,
         .node = copy(lookup->text, node),
         .service = copy(lookup->text + size_of(node), service),
