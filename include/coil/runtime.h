@@ -65,6 +65,9 @@ struct coil_options {
  * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
  * A thread of the program is in coil_run() until then, and may not be a coil core itself.
  *
+ * An operation for which the kernel needs a thread of its own, as for many on files, returns -EAGAIN
+ * where none is to be had; the first time a line of the log says so, and what to look at.
+ *
  * Meanwhile SIGPIPE is ignored where its action was the default, by the whole process and by what
  * it executes: to write to a pipe or socket that nobody reads returns -EPIPE, and kills nobody.
  *

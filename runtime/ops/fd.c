@@ -3,6 +3,7 @@
 #include "ops/op.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 /* The offset that means: at the descriptor's own position. */
 static const uint64_t own_position = UINT64_MAX;
@@ -11,7 +12,6 @@ static const struct coil_future_kind read_kind = {.name = "read", .cancel = coil
 static const struct coil_future_kind write_kind = {.name = "write", .cancel = coil__op_cancel};
 static const struct coil_future_kind readv_kind = {.name = "readv", .cancel = coil__op_cancel};
 static const struct coil_future_kind writev_kind = {.name = "writev", .cancel = coil__op_cancel};
-static const struct coil_future_kind close_kind = {.name = "close", .closes = true};
 static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
 
 void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len)
@@ -171,10 +171,23 @@ int coil_poll(int fd, short events)
 static void stop_all_on(struct coil__ring *ring, int fd)
 {
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
+    ring->closes_stopped = true;
     io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
     coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
 }
+
+/* Nobody stops a close: the kernel had no thread for it, where a file system has a say. */
+static void close_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags; /* it is the only one */
+    if (result == -ECANCELED && coil__ring_here->driver->may_lack_workers)
+        result = close(future->entry.fd) < 0 ? -errno : 0;
+    coil__future_complete(future, coil__op_result(future, result));
+}
+
+static const struct coil_future_kind close_kind = {
+    .name = "close", .event = close_event, .closes = true};
 
 void coil_close_start(struct coil_future *future, int fd)
 {
@@ -187,8 +200,9 @@ void coil_close_start(struct coil_future *future, int fd)
     coil__registered_remove(ring, fd);
 
     struct io_uring_sqe *sqe = coil__op_begin_always(future, &close_kind, task, COIL__NO_FD);
+    future->entry.fd = fd;
     io_uring_prep_close(sqe, fd);
-    coil__op_fire(sqe, future);
+    coil__op_fire_events(sqe, future);
 }
 
 int coil_close(int fd)

@@ -429,6 +429,7 @@ static void kernel_forget(struct coil__ring *ring)
 
 const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
+    .may_lack_workers = true,
     .open = kernel_open,
     .close = kernel_close,
     .enter = kernel_enter,

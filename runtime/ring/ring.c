@@ -6,6 +6,7 @@
 #include "ring/registered.h"
 #include "future/timers.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -144,6 +145,35 @@ int coil__ring_open_bell(struct coil__ring *ring)
     ring->driver->arm_bell(ring);
     ring->bell_armed = true;
     return 0;
+}
+
+/* For some entries the kernel needs a thread of its own, and ends them so where it gets none. */
+static bool lacks_worker(const struct coil_future *future)
+{
+    struct coil__ring *ring = coil__ring_here;
+    bool closed = ring->closes_stopped && !future->kind->by_path;
+    if (!ring->driver->may_lack_workers || closed)
+        return false;
+    if (!ring->lacked_worker)
+        coil__log("no thread of the kernel's could be had for an operation (%s), which is refused "
+                  "with EAGAIN; look at: ulimit -u, pids.max of the control group",
+                  future->kind->name);
+    ring->lacked_worker = true;
+    return true;
+}
+
+/* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
+ * system call would be restarted. When we haven't told it, coil_close() has; unless there is no
+ * descriptor to close: then the whole process was stopped (SIGSTOP, a debugger). Either way nothing
+ * happened. But a close that was interrupted has closed: that is what its file system had to say.
+ */
+int64_t coil__op_stopped(const struct coil_future *future, int32_t result)
+{
+    bool asked = future->state == COIL__FUTURE_CANCELLING;
+    if (result == -ECANCELED)
+        return !asked && lacks_worker(future) ? -EAGAIN : -ECANCELED;
+    bool stopped_process = future->kind->by_path && !asked;
+    return stopped_process || future->kind->closes ? -EINTR : -ECANCELED;
 }
 
 static struct coil_future *future_of(const struct io_uring_cqe *cqe)

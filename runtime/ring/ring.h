@@ -51,8 +51,9 @@ struct coil__ring_stage {
  */
 struct coil__ring_driver {
     const char *name;
-    bool time_is_virtual; /* it passes by itself */
-    unsigned usual_cores; /* 0: as many as there are CPUs */
+    bool time_is_virtual;  /* it passes by itself */
+    bool may_lack_workers; /* an entry for which no thread was to be had ends with -ECANCELED */
+    unsigned usual_cores;  /* 0: as many as there are CPUs */
 
     /* Runs the cores of a coil_run(), when they are not to have a thread each; NULL: they are. Then
      * a core that waits for all others to come as far pauses; the last one resumes them. */
@@ -185,6 +186,8 @@ struct coil__ring {
     /* Operations in flight that were asked to stop. The kernel finds none that it is just moving
      * between its queues, so when a cancel has missed, all that are still there are asked again. */
     struct coil_link cancelling;
+    bool closes_stopped;     /* some were asked by coil_close() */
+    bool lacked_worker;      /* and the log was told */
     bool missed;             /* since the last look */
     bool asking_again;       /* `ask_again` is armed */
     int64_t ask_again_pause; /* grows with each time in a row */
@@ -270,21 +273,18 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
             (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-/* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
- * system call would be restarted: the kernel's ERESTARTSYS and its kin, which are no errno. When we
- * haven't told it, coil_close() has; unless there is no descriptor to close: then the whole process
- * was stopped (SIGSTOP, a debugger). Either way nothing happened. But a close that was interrupted
- * has closed: that is what its file system had to say. */
+/* What it means that an operation was stopped, or interrupted. */
+int64_t coil__op_stopped(const struct coil_future *future, int32_t result) __attribute__((cold));
+
+/* What the result of an entry means to who waits for it. */
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
-    enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
+    enum { RESTART_FIRST = 512, RESTART_LAST = 516 }; /* ERESTARTSYS and its kin, no errno */
     if (__builtin_expect(result >= 0, 1))
         return result;
     bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
-    if (result != -EINTR && !restarts)
-        return result;
-    bool stopped_process = future->kind->by_path && future->state != COIL__FUTURE_CANCELLING;
-    return stopped_process || future->kind->closes ? -EINTR : -ECANCELED;
+    return result == -EINTR || result == -ECANCELED || restarts ? coil__op_stopped(future, result)
+                                                                : result;
 }
 
 /* The next free entry, of which there is always one. The prep functions write all of it but

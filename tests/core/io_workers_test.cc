@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <liburing.h>
+#include <mqueue.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 using namespace coil_test;
@@ -75,6 +78,40 @@ TEST(IoWorkers, RunWhereTheCoreDoesIfTheKernelWontHaveThemWhereTheyShould)
     if (outcome.result == 99)
         GTEST_SKIP() << "seccomp filters are forbidden here";
     EXPECT_EQ(0, outcome.result);
+}
+
+/* An operation that nobody has cancelled says so: a scope would take that for no failure. */
+TEST(IoWorkers, ThatCantBeHadAreARefusalAndNoCancellation)
+{
+    if (!is_root())
+        GTEST_SKIP() << "only root can become a user that has no other thread";
+    static std::string said;
+    said.clear();
+    ChildOutcome outcome = run_in_child([] {
+        become_nobody(1 << 20);
+        coil_options options = on_kernel();
+        options.log = [](const char *line) { said += line; };
+        EXPECT_EQ(0, run(
+                         [] {
+                             struct statx stat;
+                             mqd_t queue = mq_open("/coil-test", O_CREAT | O_RDWR, 0600, nullptr);
+                             EXPECT_LE(0, queue);
+                             EXPECT_EQ(0, mq_unlink("/coil-test"));
+                             const rlimit none = {1, 1};
+                             EXPECT_EQ(0, setrlimit(RLIMIT_NPROC, &none));
+                             EXPECT_EQ(-EAGAIN, coil_statx(AT_FDCWD, "/", 0, STATX_MODE, &stat));
+                             EXPECT_EQ(-EAGAIN, coil_statx(AT_FDCWD, "/", 0, STATX_MODE, &stat));
+                             EXPECT_EQ(-EAGAIN, coil_shutdown(queue, SHUT_RDWR));
+                             EXPECT_EQ(0, coil_close(queue));
+                             EXPECT_EQ(-1, fcntl(queue, F_GETFD)) << "it is still open";
+                             return 0;
+                         },
+                         options));
+        size_t first = said.find("ulimit -u");
+        bool once = first != std::string::npos && said.find("ulimit -u", first + 1) == said.npos;
+        return testing::Test::HasFailure() || !once;
+    });
+    EXPECT_EQ(0, outcome.result) << outcome.log;
 }
 
 } // namespace
