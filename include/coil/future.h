@@ -208,7 +208,8 @@ COIL_SUSPENDS int coil_await_next(struct coil_future *const futures[], size_t co
 /*
  * Waits for the first of `count` started futures to be done and returns its index; await
  * that one to collect its result, be it an error or not. The others are cancelled, waited
- * for, and dropped: a descriptor that one of them made all the same is closed.
+ * for, and dropped: a descriptor that one of them made all the same is closed. Of no futures it
+ * waits for a cancellation.
  *
  * Once an enclosing scope is cancelled all of them are. Then the first one that happened all
  * the same wins; if none did, the call returns -ECANCELED and has dropped them all.

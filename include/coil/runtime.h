@@ -43,15 +43,16 @@ struct coil_options {
                               * process_vm_readv(2) is forbidden, nothing does, which is logged.
                               * COIL_STALL_OFF: never (20 ms in debug builds of coil, else off) */
     size_t recv_buffer_size; /* COIL_RECV_BUFFER_SIZE: of one buffer of a coil_receiver (64 KiB) */
-    unsigned recv_buffer_count;    /* COIL_RECV_BUFFER_COUNT: buffers of a core, 32768 at most; they
-                                    * take memory only as data fills them (1024) */
-    unsigned blocking_threads;     /* COIL_BLOCKING_THREADS: of the pool for coil_offload() that all
-                                    * share, and of pools without a limit of their own (64) */
-    const char *io_worker_cpus;    /* COIL_IO_WORKER_CPUS: where the threads run that do for a core
-                                    * what would block it (of the kernel: io-wq), like "6,7"; never
-                                    * on the core's own CPU if there is another (all that we may) */
-    unsigned io_workers;           /* COIL_IO_WORKERS: how many a core may have for files, and twice
-                                    * as many for other things that block (8) */
+    unsigned recv_buffer_count; /* COIL_RECV_BUFFER_COUNT: buffers of a core, a power of two, up to
+                                 * which it is rounded, 32768 at most; they take memory only as
+                                 * data fills them (1024) */
+    unsigned blocking_threads;  /* COIL_BLOCKING_THREADS: of the pool for coil_offload() that all
+                                 * share, and of pools without a limit of their own (64) */
+    const char *io_worker_cpus; /* COIL_IO_WORKER_CPUS: where the threads run that do for a core
+                                 * what would block it (of the kernel: io-wq), like "6,7"; never
+                                 * on the core's own CPU if there is another (all that we may) */
+    unsigned io_workers;        /* COIL_IO_WORKERS: how many a core may have for files, and twice
+                                 * as many for other things that block (8) */
     void (*log)(const char *line); /* where messages go: a line without its end (to stderr, if that
                                     * is open when the run begins) */
     /* Told of each child whose error is the first of its scope, and so what the scope reports: its
@@ -65,8 +66,8 @@ struct coil_options {
  * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
  * A thread of the program is in coil_run() until then, and may not be a coil core itself.
  *
- * An operation for which the kernel needs a thread of its own, as for many on files, returns -EAGAIN
- * where none is to be had; the first time a line of the log says so, and what to look at.
+ * An operation for which the kernel needs a thread, as for many on files, returns -EAGAIN where
+ * none is to be had; the first time a line of the log says so, and what to look at.
  *
  * Meanwhile SIGPIPE is ignored where its action was the default, by the whole process and by what
  * it executes: to write to a pipe or socket that nobody reads returns -EPIPE, and kills nobody.
