@@ -287,9 +287,12 @@ TEST_F(Stall, IsNotSeenInManyShortCoroutinesOfSeveralQueues)
                              return 0;
                          };
                          COIL_SCOPE(scope, COIL_FOREVER);
-                         for (int i = 0; i < 2000; i++)
+                         for (int i = 0; i < 2000; i++) {
                              EXPECT_EQ(0, coil_spawn_in(&scope, i % 2 ? queue : coil_queue{},
                                                         call_body, &body));
+                             if (i % 100 == 99)
+                                 give_way(); /* to ThreadSanitizer each is a thread to be made */
+                         }
                          return coil_scope_close(&scope, 0);
                      },
                      watched(kGenerous)));
