@@ -432,7 +432,7 @@ TEST(RandomPrograms, GiveEverythingBack)
     /* Each of the usual ones is the begin of what it is there. */
     const Seeds seeds = choose_seeds(COIL_TEST_INSTRUMENTED ? 4 : 30);
     ASSERT_NO_FATAL_FAILURE(for_each_seed(seeds, [&](uint64_t seed) {
-        run_program(seed, seeds.chosen ? 12 : 3, 3);
+        run_program(seed, seeds.chosen ? 14 : 3, 3);
         completions += coil__sim.completions;
     }));
     printf("%" PRIu64 " programs, %" PRIu64 " completions\n", seeds.count, completions);
