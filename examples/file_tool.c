@@ -37,11 +37,9 @@ static int64_t parse_seconds(const char *program, const char *text)
 /* A stdin, stdout or stderr that is closed would be the number of the next file to be opened. */
 static void fill_standard_descriptors(void)
 {
-    int fd;
-    do /* ends: the lowest free number is taken each time */
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) /* then to use it still fails */
+            open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 }
 
 void file_options_parse(struct file_options *options, int argc, char **argv,

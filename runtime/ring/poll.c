@@ -92,15 +92,19 @@ static void drop_queues(struct coil__ring *ring)
     munmap(ring->uring.sq.khead, ring_size(ring->sq_limit));
 }
 
-static int open_descriptors(struct coil__poll *poll)
+/* `call` becomes the system call that failed. */
+static int open_descriptors(struct coil__poll *poll, const char **call)
 {
     struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = UINT64_MAX};
+    *call = "epoll_create1";
     poll->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poll->epoll_fd < 0)
         return -errno;
+    *call = "eventfd2";
     poll->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = poll->wake_fd < 0 ? -errno : 0;
     if (err == 0 && epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, poll->wake_fd, &wake) < 0) {
+        *call = "epoll_ctl";
         err = -errno;
         close(poll->wake_fd);
     }
@@ -121,6 +125,7 @@ static int poll_open(struct coil__ring *ring, const struct coil__ring_options *o
 {
     coil__assert(options->entries > 0);
     struct coil__poll *poll = calloc(1, sizeof(*poll));
+    const char *call = "mmap";
     int err = -ENOMEM;
     if (poll == NULL)
         goto failed;
@@ -130,7 +135,7 @@ static int poll_open(struct coil__ring *ring, const struct coil__ring_options *o
     err = coil__poll_ops_open(poll);
     if (err < 0)
         goto drop_queues;
-    err = open_descriptors(poll);
+    err = open_descriptors(poll, &call);
     if (err < 0)
         goto close_ops;
     coil__poll_jobs_open(poll, options);
@@ -147,7 +152,7 @@ free_poll:
     free(poll);
 failed:
     if (coil__log_first())
-        explain("epoll_create1", err);
+        explain(call, err);
     return err;
 }
 

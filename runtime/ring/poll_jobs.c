@@ -31,16 +31,27 @@ static void do_nothing(int number)
     (void)number;
 }
 
-/* The last of the signals for free use that nobody uses. */
-static int claim_signal(void)
+static bool is_handled_by(int number, void (*handler)(int))
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == handler;
+}
+
+static bool claim(int number)
 {
     const struct sigaction handler = {.sa_handler = do_nothing}; /* and no SA_RESTART */
-    for (int number = SIGRTMAX; number >= SIGRTMIN; number--) {
-        struct sigaction now;
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL &&
-            sigaction(number, &handler, NULL) == 0)
+    return is_handled_by(number, SIG_DFL) && sigaction(number, &handler, NULL) == 0;
+}
+
+/* The first one is sent by nothing in Linux any more, and needs no room as those for free use do,
+ * which RLIMIT_SIGPENDING may refuse. */
+static int claim_signal(void)
+{
+    if (claim(SIGSTKFLT))
+        return SIGSTKFLT;
+    for (int number = SIGRTMAX; number >= SIGRTMIN; number--)
+        if (claim(number))
             return number;
-    }
     coil__log("no signal is free to interrupt worker threads with: what blocks them goes on "
               "although it is cancelled");
     return 0;
@@ -58,7 +69,7 @@ static void close_interrupt(void)
 {
     const struct sigaction none = {.sa_handler = SIG_DFL};
     pthread_mutex_lock(&interrupt.lock);
-    if (--interrupt.rings == 0 && interrupt.number != 0)
+    if (--interrupt.rings == 0 && is_handled_by(interrupt.number, do_nothing))
         sigaction(interrupt.number, &none, NULL);
     pthread_mutex_unlock(&interrupt.lock);
 }
@@ -102,6 +113,8 @@ static int64_t execute(const struct coil__poll_op *op)
             return -EFAULT; /* the C library's function may not be asked */
         return result_of(openat(sqe->fd, path, (int)sqe->open_flags, (mode_t)sqe->len));
     case IORING_OP_STATX:
+        if (path == NULL || sqe->off == 0)
+            return -EFAULT;
         return result_of(statx(sqe->fd, path, (int)sqe->statx_flags, sqe->len,
                                (struct statx *)(uintptr_t)sqe->off));
     case IORING_OP_FSYNC:

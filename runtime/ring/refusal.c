@@ -270,15 +270,22 @@ static void say_descriptors(const struct coil__refusal_facts *facts, struct sayi
                in_units(wanted).text, who_may_raise(wanted, facts->nofile_hard));
 }
 
+static void say_seccomp(const struct coil__refusal_facts *facts, struct saying *saying)
+{
+    bool is_io_uring = strncmp(facts->call, "io_uring_", strlen("io_uring_")) == 0;
+    SAY_CAUSE(saying, "a seccomp filter, as containers have by default");
+    SAY_REMEDY(saying,
+               "allow %s in the seccomp profile: --security-opt seccomp=PROFILE.json, "
+               "SystemCallFilter=%s in the unit",
+               is_io_uring ? "io_uring_setup, io_uring_enter and io_uring_register" : facts->call,
+               is_io_uring ? "@aio" : facts->call);
+}
+
 static void say_plain(enum coil__refusal_cause cause, struct saying *saying)
 {
     static const struct {
         const char *cause, *remedy;
     } sayings[] = {
-        [COIL__REFUSAL_SECCOMP] =
-            {"a seccomp filter, as containers have by default",
-             "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile: "
-             "--security-opt seccomp=PROFILE.json, SystemCallFilter=@aio in the unit"},
         [COIL__REFUSAL_LSM] =
             {"a security module (SELinux, AppArmor, ...)",
              "look for the denial with: journalctl -k | grep -iE 'avc|apparmor'; then allow it"},
@@ -303,6 +310,9 @@ static void find_words(const struct coil__refusal_facts *facts, struct saying *s
     switch (cause) {
     case COIL__REFUSAL_SYSCTL:
         say_sysctl(facts, saying);
+        return;
+    case COIL__REFUSAL_SECCOMP:
+        say_seccomp(facts, saying);
         return;
     case COIL__REFUSAL_MEMLOCK:
         say_memlock(facts, saying);

@@ -102,4 +102,5 @@ TEST_F(CountLines, GivesUpAtTheTimeout)
 TEST_F(CountLines, FailsWhenItsOutputCannotBeWritten)
 {
     expect_failure("seq 9 >a; count_lines a 2>&1 >/dev/full", "stdout: No space left on device");
+    expect_failure("seq 9 >a; count_lines a 2>&1 >&-", "stdout: Bad file descriptor");
 }

@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "ring/kernel.h"
+#include "ring/poll.h"
 #include "ring/refusal.h"
 #include "base/log.h"
 }
@@ -231,13 +232,13 @@ TEST(Refusal, CollectsWhatIsTrueOfThisProcess)
 }
 
 /* Opens a ring as a core does and closes it. */
-int try_ring(unsigned entries)
+int try_ring(unsigned entries, const coil__ring_driver &driver = coil__ring_kernel)
 {
     coil__ring ring = {};
     coil__ring_options options = {entries, nullptr, 0, "", nullptr, 0};
-    int err = coil__ring_kernel.open(&ring, &options);
+    int err = driver.open(&ring, &options);
     if (err == 0)
-        coil__ring_kernel.close(&ring);
+        driver.close(&ring);
     return err;
 }
 
@@ -274,6 +275,19 @@ TEST(Refused, BySeccompInOneOfTheOtherCalls)
                                                              : "io_uring_register: EPERM",
                                   "a seccomp filter"});
     }
+}
+
+TEST(Refused, BySeccompWhatThePollDriverNeeds)
+{
+    ChildOutcome outcome = run_in_child([] {
+        return coil_test::deny_system_call(SYS_eventfd2, EPERM) ? try_ring(64, coil__ring_poll) : 1;
+    });
+    if (outcome.result == 1)
+        GTEST_SKIP() << "seccomp filters are forbidden here";
+    EXPECT_EQ(outcome.result, -EPERM);
+    expect_says(outcome.log, {"the poll driver unavailable: eventfd2: EPERM", "allow eventfd2 in",
+                              "SystemCallFilter=eventfd2"});
+    EXPECT_EQ(outcome.log.find("io_uring_setup"), std::string::npos) << outcome.log;
 }
 
 TEST(Refused, WithoutDescriptors)
