@@ -4,46 +4,54 @@
  *
  *     at the condition --signal, cancel--> at the mutex --its turn--> done, mutex locked
  *
- * Its second kind can't be cancelled: whoever awaits it gets the mutex back in any case.
+ * Its other kinds can't be cancelled: whoever awaits it gets the mutex back in any case.
  */
 #include "sync/locks.h"
 
 static void wait_cancel(struct coil_future *future);
-static void wait_discard(struct coil_future *future);
+static void relock_discard(struct coil_future *future);
+static void signal_discard(struct coil_future *future);
 
 static const struct coil_future_kind wait_kind = {.name = "condition", .cancel = wait_cancel};
 static const struct coil_future_kind relock_kind = {.name = "mutex of a condition",
-                                                    .discard = wait_discard};
+                                                    .discard = relock_discard};
+static const struct coil_future_kind signal_kind = {.name = "mutex of a condition",
+                                                    .discard = signal_discard};
 
-static struct coil_future *relock(struct coil_future *future, int64_t result)
+static void relock(struct coil_future *future, const struct coil_future_kind *kind, int64_t result)
 {
-    future->kind = &relock_kind;
+    future->kind = kind;
     future->waiting.result = result;
-    return future;
+    coil__mutex_want(future->waiting.value, future);
 }
 
 static void wait_cancel(struct coil_future *future)
 {
     struct coil_cond *cond = future->waiting.object;
     coil__waiters_remove(&cond->waiters, future);
-    coil__mutex_want(future->waiting.value, relock(future, -ECANCELED));
+    relock(future, &relock_kind, -ECANCELED);
 }
 
-static bool signal_one(struct coil_cond *cond)
+static bool wake_one(struct coil_cond *cond, const struct coil_future_kind *kind)
 {
     struct coil_future *first = coil__waiters_pop(&cond->waiters);
     if (first == NULL)
         return false;
-    coil__mutex_want(first->waiting.value, relock(first, 0));
+    relock(first, kind, 0);
     return true;
 }
 
-/* Nobody will use the mutex, nor the signal if there was one. */
-static void wait_discard(struct coil_future *future)
+/* Nobody will use the mutex. */
+static void relock_discard(struct coil_future *future)
 {
     coil__mutex_release(future->waiting.value, future->owner);
-    if (future->result == 0)
-        signal_one(future->waiting.object);
+}
+
+/* Nor the signal, which was for one of them: a broadcast has woken all whom it was for. */
+static void signal_discard(struct coil_future *future)
+{
+    relock_discard(future);
+    wake_one(future->waiting.object, &signal_kind);
 }
 
 void coil_cond_wait_start(struct coil_future *future, struct coil_cond *cond,
@@ -72,13 +80,13 @@ int coil_cond_wait(struct coil_cond *cond, struct coil_mutex *mutex)
 void coil_cond_signal(struct coil_cond *cond)
 {
     (void)coil__self();
-    signal_one(cond);
+    wake_one(cond, &signal_kind);
 }
 
 void coil_cond_broadcast(struct coil_cond *cond)
 {
     (void)coil__self();
-    while (signal_one(cond)) /* ends: nobody comes back before this returns */
+    while (wake_one(cond, &relock_kind)) /* ends: nobody comes back before this returns */
         ;
 }
 

@@ -244,6 +244,31 @@ TEST(Cond, DroppingItsFutureUnlocksTheMutexInEveryCase)
     });
 }
 
+/* It has woken all whom it was for. */
+TEST(Cond, ABroadcastToADroppedWaitWakesNobodyWhoCameAfterIt)
+{
+    run([] {
+        Place place;
+        coil_mutex other = COIL_ZERO;
+        Waiter late(place);
+        Children children;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        coil_future wait = COIL_ZERO;
+        EXPECT_EQ(0, coil_mutex_lock(&other));
+        coil_cond_wait_start(&wait, &place.cond, &other);
+        coil_cond_broadcast(&place.cond);
+        children.start(scope, [&] { return late.live(); });
+        give_way();
+        coil_future_drop(&wait);
+        give_way(3);
+        EXPECT_EQ(1, late.result) << "it was woken by nobody";
+        coil_cond_signal(&place.cond);
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ(0, late.result);
+        return 0;
+    });
+}
+
 /* A bounded buffer, as in the books. */
 TEST(Cond, KeepsABoundedBufferWithinItsBounds)
 {
