@@ -111,6 +111,7 @@ static void any_cancel(struct coil_future *any)
 }
 
 static const struct coil_future_kind any_kind = {.name = "any of several", .cancel = any_cancel};
+static const struct coil_future_kind all_kind = {.name = "all of several", .cancel = any_cancel};
 
 static int first_done(struct coil_future *const futures[], size_t count)
 {
@@ -123,13 +124,14 @@ static int first_done(struct coil_future *const futures[], size_t count)
     return -1;
 }
 
-void coil__future_wait_one(struct coil_future *const futures[], size_t count)
+static void wait_one(struct coil_future *const futures[], size_t count,
+                     const struct coil_future_kind *kind)
 {
     struct coil_task *task = coil__self();
     struct coil_future any;
     for (size_t i = 0; i < count; i++)
         require_no_waiter(futures[i]);
-    if (!coil__future_begin(&any, &any_kind))
+    if (!coil__future_begin(&any, kind))
         return;
     for (size_t i = 0; i < count; i++) {
         if (coil__future_busy(futures[i]))
@@ -147,6 +149,11 @@ void coil__future_wait_one(struct coil_future *const futures[], size_t count)
         coil__future_complete(&any, 0);
 }
 
+void coil__future_wait_one(struct coil_future *const futures[], size_t count)
+{
+    wait_one(futures, count, &any_kind);
+}
+
 int coil_await_any(struct coil_future *const futures[], size_t count)
 {
     struct coil_task *task = coil__self(); /* also when one is done */
@@ -162,11 +169,11 @@ int coil_await_all(struct coil_future *const futures[], size_t count)
 {
     struct coil_task *task = coil__self();
     for (size_t i = 0; i < count; i++) {
-        coil__future_wait(futures[i]);
-        if (!task->cancelled)
-            continue;
-        for (size_t later = i + 1; later < count; later++)
+        if (!task->cancelled && coil__future_busy(futures[i]))
+            wait_one(&futures[i], 1, &all_kind);
+        for (size_t later = i; task->cancelled && later < count; later++)
             coil_future_cancel(futures[later]);
+        coil__future_wait(futures[i]); /* also for one that withstands that */
     }
     for (size_t i = 0; i < count; i++) {
         if (futures[i]->result == -ECANCELED && task->cancelled)

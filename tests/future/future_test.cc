@@ -557,6 +557,39 @@ TEST(AwaitAll, CancelsAllWhenTheScopeIsCancelled)
     });
 }
 
+/* The first one withstands it, which need not hold up the second. */
+TEST(AwaitAll, CancelsAllBeforeItWaitsForAnyOfThem)
+{
+    run([] {
+        coil_mutex mutex = COIL_ZERO;
+        coil_cond cond = COIL_ZERO;
+        Children children;
+        COIL_SCOPE(outer, COIL_FOREVER);
+        COIL_SCOPE(inner, COIL_FOREVER);
+        COIL_FUTURE(relock);
+        COIL_FUTURE(sleep);
+        EXPECT_EQ(0, coil_mutex_lock(&mutex));
+        coil_cond_wait_start(&relock, &cond, &mutex);
+        coil_sleep_until_start(&sleep, COIL_FOREVER);
+        children.start(outer, [&] {
+            EXPECT_EQ(0, coil_mutex_lock(&mutex));
+            coil_scope_cancel(&inner);
+            give_way(3);
+            EXPECT_FALSE(coil_future_done(&relock));
+            EXPECT_TRUE(coil_future_done(&sleep));
+            coil_mutex_unlock(&mutex);
+            return 0;
+        });
+        coil_future *list[] = {&relock, &sleep};
+        EXPECT_EQ(-ECANCELED, coil_await_all(list, 2));
+        EXPECT_EQ(-ECANCELED, coil_await(&sleep));
+        EXPECT_EQ(-ECANCELED, coil_await(&relock));
+        coil_mutex_unlock(&mutex);
+        EXPECT_EQ(0, coil_scope_close(&inner, 0));
+        return coil_scope_close(&outer, 0);
+    });
+}
+
 struct FutureDeathTest : testing::Test {
     FutureDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
