@@ -71,6 +71,14 @@ struct coil_task {
     uint32_t scopes_held;          /* of a lent stack: scopes opened on it that are still open */
 };
 
+/* Of future/: scopes that are cancelled and whose inside has yet to be. Lists, since the tree may
+ * be deep, and so may a line of coroutines that await each other. */
+struct coil__cancelling {
+    struct coil_scope *first;
+    struct coil_scope *outermost; /* those of which not even the owner has heard */
+    bool busy;
+};
+
 /* Those that are ready on one core, and its stacks. */
 struct coil__sched {
     struct coil_task *current;
@@ -92,6 +100,7 @@ struct coil__sched {
     struct coil__quarantine quarantine;
     struct coil__queues queues;
     struct coil_task loop; /* stands for the thread's own context */
+    struct coil__cancelling cancelling;
 };
 
 /* The sched of the core this thread runs; in other threads coil__nowhere, on which no coroutine

@@ -95,19 +95,22 @@ void coil_scope_open(struct coil_scope *scope, coil_time deadline)
         open_rest(scope, task, deadline);
 }
 
-/* Scopes whose inside has yet to be cancelled: a list, since the tree may be deep. */
-struct worklist {
-    struct coil_scope *first;
-};
-
-static void mark(struct worklist *list, struct coil_scope *scope, enum coil__scope_cause cause)
+static void mark(struct coil_scope **list, struct coil_scope *scope, enum coil__scope_cause cause)
 {
     if (scope->cause != COIL__CAUSE_NONE)
         return;
     scope->cause = (uint8_t)cause;
-    scope->next_cancelled = list->first;
-    list->first = scope;
+    scope->next_cancelled = *list;
+    *list = scope;
     disarm(scope);
+}
+
+static struct coil_scope *take(struct coil_scope **list)
+{
+    struct coil_scope *scope = *list;
+    if (scope != NULL)
+        *list = scope->next_cancelled;
+    return scope;
 }
 
 /* Notes that the cancellation of `scope` stopped something: there, and in the scopes around up to
@@ -123,7 +126,8 @@ static void feel(struct coil_scope *scope)
 }
 
 /* Cancels the part of `task` that lies inside `around`, one of its scopes or its home. */
-static void cancel_task(struct worklist *list, struct coil_task *task, struct coil_scope *around)
+static void cancel_task(struct coil__cancelling *list, struct coil_task *task,
+                        struct coil_scope *around)
 {
     struct coil_scope *innermost = task->scope;
     for (struct coil_scope *scope = task->scope; scope != around; scope = scope->parent) {
@@ -131,7 +135,7 @@ static void cancel_task(struct worklist *list, struct coil_task *task, struct co
             innermost = scope->parent;
     }
     for (struct coil_scope *scope = innermost; scope != around; scope = scope->parent)
-        mark(list, scope, COIL__CAUSE_ENCLOSING);
+        mark(&list->first, scope, COIL__CAUSE_ENCLOSING);
     if (innermost != task->scope)
         return;
     task->cancelled = true;
@@ -146,28 +150,38 @@ int coil__future_refuse(struct coil_task *task)
     return -ECANCELED;
 }
 
+static void cancel_children(struct coil__cancelling *list, struct coil_scope *scope)
+{
+    /* The youngest first: the kernel looks for an operation in few and long lists, each from its
+     * latest entry on, and this is about the order in which they were begun. */
+    for (struct coil_link *link = scope->children.prev; link != &scope->children;
+         link = link->prev) {
+        struct coil_task *child = coil__container_of(link, struct coil_task, sibling);
+        child->doomed = true;
+        cancel_task(list, child, scope);
+    }
+}
+
 void coil__scope_cancel(struct coil_scope *scope, enum coil__scope_cause cause)
 {
-    struct worklist list = {NULL};
+    struct coil__cancelling *list = &coil__sched->cancelling;
     if (scope->cause != COIL__CAUSE_NONE) {
         if (scope->later_cause == COIL__CAUSE_NONE)
             scope->later_cause = (uint8_t)cause;
         return;
     }
-    mark(&list, scope, cause);
-    cancel_task(&list, scope->owner, scope);
-    while (list.first != NULL) { /* ends: a scope is marked once, with all of its owner's within */
-        struct coil_scope *next = list.first;
-        list.first = next->next_cancelled;
-        /* The youngest first: the kernel looks for an operation in few and long lists, each from
-         * its latest entry on, and this is about the order in which they were begun. */
-        for (struct coil_link *link = next->children.prev; link != &next->children;
-             link = link->prev) {
-            struct coil_task *child = coil__container_of(link, struct coil_task, sibling);
-            child->doomed = true;
-            cancel_task(&list, child, next);
-        }
+    mark(&list->outermost, scope, cause);
+    if (list->busy) /* of a child whom one awaits that is being cancelled: its turn comes */
+        return;
+    list->busy = true;
+    while (list->outermost != NULL) { /* ends: a scope is marked once */
+        struct coil_scope *next = take(&list->outermost);
+        cancel_task(list, next->owner, next);
+        cancel_children(list, next);
+        while ((next = take(&list->first)) != NULL)
+            cancel_children(list, next);
     }
+    list->busy = false;
 }
 
 void coil_scope_cancel(struct coil_scope *scope)

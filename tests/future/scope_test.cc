@@ -877,6 +877,38 @@ TEST(Scope, CancelGoesDownALineOfNestedCoroutines)
     });
 }
 
+/* As above, but each coroutine awaits the next one, and so hears of the cancellation twice. */
+int be_awaited_link(void *arg)
+{
+    auto *chain = static_cast<Chain *>(arg);
+    if (++chain->depth == chain->length) {
+        coil_scope_cancel(chain->top);
+        chain->cancelled += coil_yield() == -ECANCELED;
+        return -ECANCELED;
+    }
+    COIL_SCOPE(scope, COIL_FOREVER);
+    COIL_FUTURE(next);
+    coil_spawn_start(&next, &scope, be_awaited_link, chain);
+    int result = int(coil_await(&next));
+    chain->cancelled += result == -ECANCELED;
+    return coil_scope_close(&scope, result);
+}
+
+TEST(Scope, CancelGoesDownALineOfAwaitedCoroutines)
+{
+    run([] {
+        Chain chain;
+        chain.length = kDeep / 10;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        chain.top = &scope;
+        EXPECT_EQ(0, coil_spawn(&scope, be_awaited_link, &chain));
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ(chain.length, chain.depth);
+        EXPECT_EQ(chain.length, chain.cancelled);
+        return 0;
+    });
+}
+
 TEST(Scope, CancelOfAHundredThousandChildrenReachesEachOnce)
 {
     run([] {
