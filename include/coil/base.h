@@ -38,7 +38,8 @@
 /* May suspend, but ignores cancellation: for cleanup that has to happen. */
 #define COIL_UNCANCELLABLE
 
-/* A coroutine's body. Returns 0 or more for success, -errno for failure. */
+/* A coroutine's body. Returns 0 or more for success, -errno for failure. No C++ exception may leave
+ * it, nor any other function that coil is given to call. */
 typedef int coil_fn(void *arg);
 
 /* A coroutine. Owned by the runtime, lives on its own stack. */

@@ -71,9 +71,9 @@ void coil_chan_send_start(struct coil_future *future, struct coil_chan *chan, co
  * is closed and empty.
  *
  * A future that has received and is dropped instead of awaited returns its value, which `value`
- * still holds: to the receiver that waits longest, else to the front of the channel. If senders
- * have filled it meanwhile the value is disposed of. Who can't bear that cancels the future and
- * awaits it: 0 then says that there is a value.
+ * still holds: to the receiver that waits longest, else to the front of the channel. If that has no
+ * slots, or senders have filled them meanwhile, or receiving has ended, the value is disposed of.
+ * Who can't bear that cancels the future and awaits it: 0 then says that there is a value.
  */
 COIL_SUSPENDS int coil_chan_recv(struct coil_chan *chan, void *value);
 void coil_chan_recv_start(struct coil_future *future, struct coil_chan *chan, void *value);

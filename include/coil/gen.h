@@ -23,7 +23,8 @@
  * Generators work anywhere, also outside coil_run(). Within a coroutine the body runs as a part of
  * its consumer: it may wait for whatever a coroutine may wait for, the consumer then waits too, and
  * what cancels the consumer cancels the wait. Resuming is no wait in itself, and never refused for
- * a cancellation. A generator belongs to the thread that resumed it first.
+ * a cancellation. A generator belongs to the core that resumed it first, or to the thread if that
+ * was outside coil_run(): also coil_run_attached() on that thread is elsewhere.
  *
  * The body may not hold a scope open over a yield, and declares its futures by COIL_FUTURE(), so
  * that nothing is in flight when it returns.

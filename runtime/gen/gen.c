@@ -47,7 +47,7 @@ static void *take(void **context)
 static void require_thread(const struct coil_gen *gen)
 {
     if (gen->stacks != coil__thread_stacks())
-        panic(__LINE__, gen, "a generator may not move to another thread");
+        panic(__LINE__, gen, "a generator may not move to another thread, core or run");
 }
 
 /* Leaves for `context`, on the stack `to`, and returns when this side goes on. Each side keeps its

@@ -197,7 +197,20 @@ TEST_P(GenDeathTest, StopsAMoveToAnotherThread)
         std::thread([&] { gen.close(); }).join();
     };
     EXPECT_DEATH(close_elsewhere(),
-                 "^" COIL "a generator may not move to another thread: " NAME "\n$");
+                 "^" COIL "a generator may not move to another thread, core or run: " NAME "\n$");
+}
+
+TEST_P(GenDeathTest, StopsAMoveOfTheSameThreadIntoARun)
+{
+    Generator gen(count(0, 3));
+    EXPECT_EQ(0, gen.next());
+    auto close_inside = [&] {
+        leave_no_core();
+        Body body = [&] { return gen.close(); };
+        _exit(coil_run_attached(nullptr, call_body, &body));
+    };
+    EXPECT_DEATH(close_inside(), only(COIL "a generator may not move to another thread, core or "
+                                           "run: " NAME "; in coroutine fn of coil_run\\(\\)"));
 }
 
 TEST_P(GenDeathTest, StopsAThreadThatEndsWithoutClosingIt)
