@@ -204,7 +204,7 @@ int coil_gen_close(struct coil_gen *gen)
     if (is_running(gen))
         return -EBUSY;
     if (gen->state == COIL__GEN_STARTED) {
-        gen->closing = true;
+        gen->leaf->closing = true;
         if (coil_gen_throw(gen, -ECANCELED) != NULL)
             panic(__LINE__, gen, "coil_gen_close: the body yielded when it was told to end");
         if (gen->result == -ECANCELED)
@@ -276,7 +276,6 @@ int coil_gen_delegate(struct coil_gen *gen, struct coil_gen *sub)
         return sub->result;
     require_thread(sub);
 
-    bool was_closing = gen->root->closing;
     struct coil_gen *leaf = sub->leaf;
     void *body = take(resume_of(sub));
     sub->delegator = gen;
@@ -291,6 +290,8 @@ int coil_gen_delegate(struct coil_gen *gen, struct coil_gen *sub)
     gen->consumer = sub->consumer;
     sub->delegator = NULL;
     release(sub);
-    bool closed = gen->root->closing && !was_closing;
-    return closed && sub->result >= 0 ? -ECANCELED : sub->result;
+    if (!sub->closing)
+        return sub->result;
+    gen->closing = true; /* from the inside out */
+    return sub->result >= 0 ? -ECANCELED : sub->result;
 }

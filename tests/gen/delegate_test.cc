@@ -248,6 +248,23 @@ TEST(Delegate, MayCleanUpByAnotherThatDoesNotYield)
     });
 }
 
+/* Which is not closed by that, and neither is who it delegates to. */
+TEST(Delegate, MayCleanUpByOneThatHasStarted)
+{
+    both_ways([] {
+        Generator leaf([](coil_gen *self) { return yield(self, 0) == 0 ? 3 : -EIO; });
+        Generator middle(delegate_to(&leaf));
+        EXPECT_EQ(0, middle.next());
+        Generator root([&](coil_gen *self) {
+            EXPECT_EQ(-ECANCELED, yield(self, 1));
+            return coil_gen_delegate(self, middle.get());
+        });
+        EXPECT_EQ(1, root.next());
+        EXPECT_EQ(3, root.close());
+        EXPECT_EQ(3, middle.result());
+    });
+}
+
 TEST(Delegate, KeepsOthersAwayFromTheOneItHandsOver)
 {
     both_ways([] {
