@@ -23,18 +23,20 @@ case "$*" in
 *Fake.Fails) echo 'why it failed'; exit 1 ;;
 *Fake.Crashes) kill -SEGV $$ ;;
 *Fake.IsSkipped) echo 'SKIPPED BECAUSE: this kernel is too old'; exit 77 ;;
-*Fake.Hangs) sleep 1000 & sleep 1000 ;;
+*Fake.Hangs) sleep 1000 & [ ! -p "$0.pid" ] || echo $$ >"$0.pid"; sleep 1000 ;;
 esac
 )";
 
 class Runner : public testing::Test {
 protected:
-    Outcome run(const std::string &arguments)
+    Outcome run(const std::string &arguments) { return run_shell(command(arguments)); }
+
+    std::string command(const std::string &arguments)
     {
         coil_test::write_file(dir_.path("fake"), kFakeProgram);
         chmod(dir_.path("fake").c_str(), 0755);
         coil_test::write_file(dir_.path("programs"), dir_.path("fake") + "\n");
-        return run_shell(COIL_TEST_RUNNER " --programs " + dir_.path("programs") + " " + arguments);
+        return COIL_TEST_RUNNER " --programs " + dir_.path("programs") + " " + arguments;
     }
 
     static bool contains(const Outcome &outcome, const std::string &text)
@@ -82,6 +84,16 @@ TEST_F(Runner, EndsATestThatHangsWithItsChildren)
     Outcome outcome = run("--limit 1 Hangs");
     EXPECT_EQ("0 passed, 1 failed", last_line(outcome.output));
     EXPECT_TRUE(contains(outcome, "FAILED Fake.Hangs: ran into its time limit"));
+}
+
+TEST_F(Runner, EndsWhatRunsWhenItIsEndedItself)
+{
+    std::string pid = dir_.path("fake.pid");
+    Outcome outcome =
+        run_shell("mkfifo " + pid + "\n" + command("Hangs") + " & runner=$!\n" + "read test <" +
+                  pid + "\nkill -TERM $runner\nwait $runner\n" + "echo status $?\nkill -0 $test");
+    EXPECT_TRUE(contains(outcome, "status 143\n")) << outcome.output;
+    EXPECT_NE(0, outcome.status) << "the test outlives it";
 }
 
 TEST_F(Runner, StopsAtTheFirstFailureWhenAskedTo)

@@ -277,6 +277,36 @@ void finish_test(const Running &running, int status, Outcome *outcome)
     fflush(stdout);
 }
 
+void kill_test(const Running &running)
+{
+    kill(-running.pid, SIGKILL);
+    kill(running.pid, SIGKILL); /* it may not have reached its setpgid() */
+}
+
+/* What the runner waits for: the end of a test, or somebody who wants it to end itself. */
+sigset_t awaited_signals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int number : {SIGCHLD, SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&set, number);
+    return set;
+}
+
+/* Ends as by that signal, and no test outlives the runner. */
+[[noreturn]] void end_by(int number, const std::list<Running> &running)
+{
+    for (const Running &one : running) {
+        kill_test(one);
+        waitpid(one.pid, nullptr, 0);
+    }
+    const sigset_t set = awaited_signals();
+    signal(number, SIG_DFL);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &set, nullptr);
+    _exit(128 + number);
+}
+
 /* Takes `elapsed` off what each may still use, and ends those that have nothing left. */
 void charge(std::list<Running> *running, Clock::duration elapsed)
 {
@@ -284,8 +314,7 @@ void charge(std::list<Running> *running, Clock::duration elapsed)
         one.time_left -= elapsed;
         if (!one.timed_out && one.time_left < Clock::duration::zero()) {
             one.timed_out = true;
-            kill(-one.pid, SIGKILL);
-            kill(one.pid, SIGKILL); /* it may not have reached its setpgid() */
+            kill_test(one);
         }
     }
 }
@@ -296,9 +325,7 @@ Running wait_for_one(std::list<Running> *running, int *status)
     constexpr timespec pause = {0, 200 * 1000 * 1000};
     /* What is longer was a pause of the whole machine, which is nobody's fault. */
     constexpr Clock::duration longest = seconds(1);
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
+    const sigset_t awaited = awaited_signals();
     for (;;) {
         for (auto one = running->begin(); one != running->end(); ++one) {
             if (waitpid(one->pid, status, WNOHANG) == one->pid) {
@@ -308,17 +335,17 @@ Running wait_for_one(std::list<Running> *running, int *status)
             }
         }
         Clock::time_point before = Clock::now();
-        sigtimedwait(&child, nullptr, &pause);
+        int number = sigtimedwait(&awaited, nullptr, &pause);
+        if (number > 0 && number != SIGCHLD)
+            end_by(number, *running);
         charge(running, std::min(Clock::now() - before, longest));
     }
 }
 
 Outcome run_tests(const std::vector<Test> &tests, const Options &options)
 {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, nullptr);
+    const sigset_t awaited = awaited_signals();
+    sigprocmask(SIG_BLOCK, &awaited, nullptr);
 
     Outcome outcome = {};
     Progress progress(tests.size());
