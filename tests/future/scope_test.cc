@@ -840,15 +840,37 @@ struct Chain {
     coil_scope *top = nullptr;
 };
 
+/* Whether this is the last one of the chain, which cancels all of it. */
+bool ends(Chain *chain)
+{
+    if (++chain->depth < chain->length)
+        return false;
+    coil_scope_cancel(chain->top);
+    chain->cancelled += coil_yield() == -ECANCELED;
+    return true;
+}
+
+void cancel_chain(coil_fn *link, int length)
+{
+    run([=] {
+        Chain chain;
+        chain.length = length;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        chain.top = &scope;
+        EXPECT_EQ(0, coil_spawn(&scope, link, &chain));
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ(length, chain.depth);
+        EXPECT_EQ(length, chain.cancelled);
+        return 0;
+    });
+}
+
 /* Each coroutine of the chain is the child of a scope of the one before; a second one waits. */
 int be_link(void *arg)
 {
     auto *chain = static_cast<Chain *>(arg);
-    if (++chain->depth == chain->length) {
-        coil_scope_cancel(chain->top);
-        chain->cancelled += coil_yield() == -ECANCELED;
+    if (ends(chain))
         return -ECANCELED;
-    }
     COIL_SCOPE(scope, COIL_FOREVER);
     auto wait = [](void *other) {
         int result = wait_for_ever();
@@ -864,28 +886,15 @@ int be_link(void *arg)
 
 TEST(Scope, CancelGoesDownALineOfNestedCoroutines)
 {
-    run([] {
-        Chain chain;
-        chain.length = kDeep;
-        COIL_SCOPE(scope, COIL_FOREVER);
-        chain.top = &scope;
-        EXPECT_EQ(0, coil_spawn(&scope, be_link, &chain));
-        EXPECT_EQ(0, coil_scope_close(&scope, 0));
-        EXPECT_EQ(kDeep, chain.depth);
-        EXPECT_EQ(kDeep, chain.cancelled);
-        return 0;
-    });
+    cancel_chain(be_link, kDeep);
 }
 
 /* As above, but each coroutine awaits the next one, and so hears of the cancellation twice. */
 int be_awaited_link(void *arg)
 {
     auto *chain = static_cast<Chain *>(arg);
-    if (++chain->depth == chain->length) {
-        coil_scope_cancel(chain->top);
-        chain->cancelled += coil_yield() == -ECANCELED;
+    if (ends(chain))
         return -ECANCELED;
-    }
     COIL_SCOPE(scope, COIL_FOREVER);
     COIL_FUTURE(next);
     coil_spawn_start(&next, &scope, be_awaited_link, chain);
@@ -896,17 +905,7 @@ int be_awaited_link(void *arg)
 
 TEST(Scope, CancelGoesDownALineOfAwaitedCoroutines)
 {
-    run([] {
-        Chain chain;
-        chain.length = kDeep / 10;
-        COIL_SCOPE(scope, COIL_FOREVER);
-        chain.top = &scope;
-        EXPECT_EQ(0, coil_spawn(&scope, be_awaited_link, &chain));
-        EXPECT_EQ(0, coil_scope_close(&scope, 0));
-        EXPECT_EQ(chain.length, chain.depth);
-        EXPECT_EQ(chain.length, chain.cancelled);
-        return 0;
-    });
+    cancel_chain(be_awaited_link, kDeep / 10);
 }
 
 TEST(Scope, CancelOfAHundredThousandChildrenReachesEachOnce)

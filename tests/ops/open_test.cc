@@ -13,7 +13,7 @@ using namespace coil_test;
 
 namespace {
 
-/* A reader that nobody comes to write for, but for a moment. */
+/* Waits for a reader, who does not come, until its time is up. */
 int open_in_vain(const char *fifo)
 {
     COIL_SCOPE(limit, coil_after(100 * COIL_MSEC));

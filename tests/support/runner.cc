@@ -283,13 +283,18 @@ void kill_test(const Running &running)
     kill(running.pid, SIGKILL); /* it may not have reached its setpgid() */
 }
 
-/* What the runner waits for: the end of a test, or somebody who wants it to end itself. */
+/* What the runner waits for: the end of a test, or somebody who wants it to end itself; but who
+ * started it may have had it ignore that, as nohup(1) does. */
 sigset_t awaited_signals()
 {
     sigset_t set;
     sigemptyset(&set);
-    for (int number : {SIGCHLD, SIGINT, SIGTERM, SIGHUP})
-        sigaddset(&set, number);
+    sigaddset(&set, SIGCHLD);
+    for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction now;
+        if (sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, number);
+    }
     return set;
 }
 
