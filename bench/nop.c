@@ -53,19 +53,20 @@ static int one_coroutine(void *arg)
 {
     struct nops *nops = arg;
     struct coil_future futures[IN_FLIGHT_MAX] = {0};
+    unsigned in_flight = nops->in_flight;
     unsigned batches = batches_per_look(nops);
     int64_t start = clock_ns();
     do {
         for (unsigned batch = 0; batch < batches; batch++) {
-            for (unsigned i = 0; i < nops->in_flight; i++)
+            for (unsigned i = 0; i < in_flight; i++)
                 coil_nop_start(&futures[i]);
-            for (unsigned i = 0; i < nops->in_flight; i++) {
+            for (unsigned i = 0; i < in_flight; i++) {
                 ssize_t result = coil_await(&futures[i]);
                 if (result < 0)
                     return (int)result;
             }
         }
-        nops->count += (uint64_t)batches * nops->in_flight;
+        nops->count += (uint64_t)batches * in_flight;
     } while (go_on(nops, start));
     return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Operations on any descriptor: as in POSIX, with -errno in place of errno. Buffers and iovec
  * arrays must live until the operation is awaited. Lengths over 0x7ffff000 bytes are cut to that.
- * All wait, also on a descriptor with O_NONBLOCK; MSG_DONTWAIT (coil/net.h) is heeded.
+ * All wait, also on a descriptor with O_NONBLOCK; MSG_DONTWAIT (coil/net.h) is heeded. They wait
+ * until something can be moved, not for all of it: also a write to a pipe or a socket may be short.
  */
 #ifndef COIL_FD_H
 #define COIL_FD_H
@@ -14,7 +15,13 @@ COIL_BEGIN_DECLS
 
 struct iovec;
 
-/* Reads or writes at the descriptor's own position. IORING_OP_READ, WRITE, READV, WRITEV. */
+/*
+ * Reads or writes at the descriptor's own position, which moves by what was transferred; of a file
+ * one operation at a time, for of several in flight each may take place where the one before does.
+ * The position costs up to two system calls more, lseek(2), except on sockets that coil has made,
+ * which are to be closed by coil_close(). coil_pread(), coil_pwrite() (coil/file.h), coil_recv()
+ * and coil_send() (coil/net.h) do without. IORING_OP_READ, WRITE, READV, WRITEV.
+ */
 COIL_SUSPENDS ssize_t coil_read(int fd, void *buf, size_t len);
 COIL_SUSPENDS ssize_t coil_write(int fd, const void *buf, size_t len);
 COIL_SUSPENDS ssize_t coil_readv(int fd, const struct iovec *iov, int iov_count);

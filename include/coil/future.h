@@ -120,10 +120,12 @@ struct coil_entry {
     union {
         struct coil_link accepting; /* those in flight that take connections */
         struct coil_sending sending;
+        int64_t position; /* the file's own, before; less than 0: it has none */
     };
     union {
         uint32_t memory; /* what a transfer goes to or comes from, by its number */
-        /* of what may have to be asked again: a poll, or a send that could not do without a copy */
+        /* of what may have to be asked again: a poll, or a send that could not do without a copy;
+         * and of what moves a position */
         int32_t fd;
     };
     uint32_t closes; /* of the number, when it began */

@@ -120,7 +120,7 @@ static void fire_timers(struct coil__core *core)
 }
 
 /* Enters without waiting, if there is anything to enter for. */
-static void enter_if_useful(struct coil__core *core)
+static __attribute__((hot)) void enter_if_useful(struct coil__core *core)
 {
     struct coil__ring *ring = &core->ring;
     bool blind = !ring->flags_tell && ring->in_flight > 0;
@@ -201,7 +201,7 @@ static inline struct coil_task *turn_in_place(struct coil__core *core)
  * counts as the loop meanwhile: what completions find wrong is not its doing. Not for ever: the
  * budget pays for it.
  */
-static void end_turn(struct coil__sched *sched)
+static __attribute__((hot)) void end_turn(struct coil__sched *sched)
 {
     struct coil__core *core = coil__container_of(sched, struct coil__core, sched);
     struct coil_task *task = sched->current;
@@ -231,7 +231,7 @@ static const struct coil_task *alone_ready(const struct coil__sched *sched)
 }
 
 /* Looks out for events, until `deadline` at most. Returns whether there is something to do. */
-static bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
+static __attribute__((hot)) bool look_out(struct coil__core *core, int64_t span, coil_time deadline)
 {
     enter_if_useful(core);
     if (has_work(core))
@@ -321,7 +321,7 @@ static void count_as_ended(struct coil__core *core)
         coil__core_post(run->cores[i], &run->cores[i]->finish);
 }
 
-void coil__core_loop(struct coil__core *core)
+__attribute__((hot)) void coil__core_loop(struct coil__core *core)
 {
     coil__stall_watch(core);
     core->sched.end_turn = end_turn;

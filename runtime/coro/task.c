@@ -96,7 +96,7 @@ static void run_turn(struct coil__sched *sched)
         coil__switch(sched, &sched->loop, first);
 }
 
-void coil__sched_run(struct coil__sched *sched)
+__attribute__((hot)) void coil__sched_run(struct coil__sched *sched)
 {
     if (__builtin_expect(coil__queues_many(&sched->queues), 0))
         coil__queues_run(sched);

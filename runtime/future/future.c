@@ -23,12 +23,11 @@ void coil__future_wait_uncancellable(struct coil_future *future)
     future->waiter = NULL;
 }
 
-bool coil__future_refuse_begin(struct coil_future *future)
+void coil__future_refuse_begin(struct coil_future *future)
 {
     future->result = coil__future_refuse(future->owner);
     future->order = coil__completions++;
     future->state = COIL__FUTURE_DONE;
-    return false;
 }
 
 void coil__future_note_stop(const struct coil_future *future, int64_t result)
@@ -56,12 +55,12 @@ void coil__future_wait_slow(struct coil_future *future, struct coil_task *task)
 }
 
 /* Apart, so that taking a result that is there needs no frame. */
-static __attribute__((noinline)) ssize_t await_busy(struct coil_future *future)
+static __attribute__((noinline, hot)) ssize_t await_busy(struct coil_future *future)
 {
     return coil__await(future);
 }
 
-ssize_t coil_await(struct coil_future *future)
+__attribute__((hot)) ssize_t coil_await(struct coil_future *future)
 {
     if (future->state != COIL__FUTURE_DONE)
         return await_busy(future);

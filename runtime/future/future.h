@@ -47,8 +47,8 @@ static inline bool coil__future_busy(const struct coil_future *future)
 /* Notes that `task` was refused an operation because it is cancelled. Returns -ECANCELED. */
 int coil__future_refuse(struct coil_task *task) __attribute__((cold));
 
-/* As above, of an operation about to begin: it is done with that. Returns false. */
-bool coil__future_refuse_begin(struct coil_future *future) __attribute__((cold));
+/* As above, of an operation about to begin: it is done with that. */
+void coil__future_refuse_begin(struct coil_future *future) __attribute__((cold));
 
 /* How many futures of this core were done so far: the next one's place in the order. */
 extern __thread uint32_t coil__completions __attribute__((tls_model("initial-exec")));
@@ -65,8 +65,10 @@ coil__future_begin(struct coil_future *future, const struct coil_future_kind *ki
     future->kind = kind;
     future->owner = task;
     future->waiter = NULL;
-    if (__builtin_expect(task->cancelled, 0))
-        return coil__future_refuse_begin(future);
+    if (__builtin_expect(task->cancelled, 0)) {
+        coil__future_refuse_begin(future);
+        return false; /* known here, so that who starts an operation needs no frame for it */
+    }
     future->state = COIL__FUTURE_IN_FLIGHT;
     task->in_flight++;
     coil__origins_note(&task->origins, future, kind->name, __builtin_return_address(0));

@@ -43,7 +43,7 @@ static void accept_event(struct coil_future *future, int32_t result, uint32_t fl
 {
     struct coil_acceptor *acceptor = coil__container_of(future, struct coil_acceptor, future);
     if (result >= 0)
-        coil__registered_made(coil__ring_here, result);
+        coil__op_made(result, true);
     if (result >= 0 && !make_room(acceptor)) {
         refuse(result);
     } else if (result >= 0) {

@@ -5,78 +5,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* The offset that means: at the descriptor's own position. */
-static const uint64_t own_position = UINT64_MAX;
-
-static const struct coil_future_kind read_kind = {.name = "read", .cancel = coil__op_cancel};
-static const struct coil_future_kind write_kind = {.name = "write", .cancel = coil__op_cancel};
-static const struct coil_future_kind readv_kind = {.name = "readv", .cancel = coil__op_cancel};
-static const struct coil_future_kind writev_kind = {.name = "writev", .cancel = coil__op_cancel};
 static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
-
-void coil_read_start(struct coil_future *future, int fd, void *buf, size_t len)
-{
-    struct io_uring_sqe *sqe = coil__op_begin(future, &read_kind, fd);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_read(sqe, fd, buf, coil__op_length(len), own_position);
-    coil__op_fire(sqe, future);
-}
-
-ssize_t coil_read(int fd, void *buf, size_t len)
-{
-    struct coil_future future;
-    coil_read_start(&future, fd, buf, len);
-    return coil__await(&future);
-}
-
-void coil_write_start(struct coil_future *future, int fd, const void *buf, size_t len)
-{
-    struct io_uring_sqe *sqe = coil__op_begin(future, &write_kind, fd);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_write(sqe, fd, buf, coil__op_length(len), own_position);
-    coil__op_fire(sqe, future);
-}
-
-ssize_t coil_write(int fd, const void *buf, size_t len)
-{
-    struct coil_future future;
-    coil_write_start(&future, fd, buf, len);
-    return coil__op_await_prompt(&future, len);
-}
-
-void coil_readv_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
-{
-    struct io_uring_sqe *sqe = coil__op_begin(future, &readv_kind, fd);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_readv(sqe, fd, iov, (unsigned)iov_count, own_position);
-    coil__op_fire(sqe, future);
-}
-
-ssize_t coil_readv(int fd, const struct iovec *iov, int iov_count)
-{
-    struct coil_future future;
-    coil_readv_start(&future, fd, iov, iov_count);
-    return coil__await(&future);
-}
-
-void coil_writev_start(struct coil_future *future, int fd, const struct iovec *iov, int iov_count)
-{
-    struct io_uring_sqe *sqe = coil__op_begin(future, &writev_kind, fd);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_writev(sqe, fd, iov, (unsigned)iov_count, own_position);
-    coil__op_fire(sqe, future);
-}
-
-ssize_t coil_writev(int fd, const struct iovec *iov, int iov_count)
-{
-    struct coil_future future;
-    coil_writev_start(&future, fd, iov, iov_count);
-    return coil__await(&future);
-}
 
 ssize_t coil_read_all(int fd, void *buf, size_t len)
 {
@@ -195,6 +124,7 @@ void coil_close_start(struct coil_future *future, int fd)
     struct coil__ring *ring = coil__ring_here;
     struct coil__fd *known = coil__fds_at(ring->fds, fd);
     known->closes++;
+    coil__fds_note_socket(fd, false);
     if (known->in_flight > 0)
         stop_all_on(ring, fd);
     coil__registered_remove(ring, fd);

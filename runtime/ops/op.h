@@ -80,12 +80,19 @@ static inline void coil__op_fire_accept(struct io_uring_sqe *sqe, struct coil_fu
         coil_future_cancel(future);
 }
 
+/* Forgets what was known of the number, which means another file from now on. */
+static inline void coil__op_made(int fd, bool is_socket)
+{
+    coil__registered_made(coil__ring_here, fd);
+    coil__fds_note_socket(fd, is_socket);
+}
+
 /* The `event` of what makes a descriptor. */
 static inline void coil__op_made_event(struct coil_future *future, int32_t result, uint32_t flags)
 {
     (void)flags; /* it is the only one */
     if (result >= 0)
-        coil__registered_made(coil__ring_here, result);
+        coil__op_made(result, !future->kind->by_path);
     coil__future_complete(future, coil__op_result(future, result));
 }
 
@@ -95,7 +102,7 @@ static inline int64_t coil__op_accept_result(struct coil_future *future, int32_t
 {
     coil__ending_leave(future);
     if (result >= 0)
-        coil__registered_made(coil__ring_here, result);
+        coil__op_made(result, true);
     bool is_wanted = future->waiter == NULL || !future->waiter->cancelled;
     bool is_stop = coil__core_here->ending.phase != ENDING_SERVING;
     int64_t meant = coil__op_result(future, result);

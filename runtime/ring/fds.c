@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+bool coil__fds_sockets[COIL__FDS_SIZE];
+
 static const size_t size = COIL__FDS_SIZE * sizeof(struct coil__fd);
 
 struct coil__fd *coil__fds_open(void)

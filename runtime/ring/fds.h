@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a ring knows of each descriptor number. Whoever keeps a number for longer than one operation
- * can tell by `closes` whether it still means the same file; whoever closes it, by `in_flight`,
- * whether there is anything to stop, for which the kernel looks through all that is in flight.
+ * What is known of each descriptor number, by a ring and by all. Whoever keeps a number for longer
+ * than one operation can tell by `closes` whether it still means the same file; whoever closes it,
+ * by `in_flight`, whether there is anything to stop, for which the kernel looks through all that is
+ * in flight.
  */
 #ifndef COIL_RING_FDS_H
 #define COIL_RING_FDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct coil__fd {
@@ -23,6 +25,22 @@ enum { COIL__NO_FD = -1 };
 /* A table with a place for each number, all zero, / gives it back. NULL: no memory. */
 struct coil__fd *coil__fds_open(void);
 void coil__fds_close(struct coil__fd *fds);
+
+/* By number, whether it is a socket that coil has made and not closed, on whichever core. */
+extern bool coil__fds_sockets[COIL__FDS_SIZE];
+
+/* Relaxed: a number means another file only after the kernel has closed it, which comes between. */
+static inline bool coil__fds_is_socket(int fd)
+{
+    return (unsigned)fd < COIL__FDS_SIZE &&
+           __atomic_load_n(&coil__fds_sockets[fd], __ATOMIC_RELAXED);
+}
+
+static inline void coil__fds_note_socket(int fd, bool is_socket)
+{
+    if ((unsigned)fd < COIL__FDS_SIZE)
+        __atomic_store_n(&coil__fds_sockets[fd], is_socket, __ATOMIC_RELAXED);
+}
 
 /* The place of a number, also of a wrong one. */
 static inline struct coil__fd *coil__fds_at(struct coil__fd *fds, int fd)

@@ -147,8 +147,7 @@ static int describe(struct coil__ring *ring)
     if ((uring->features & needed_features) != needed_features)
         return -EOPNOTSUPP;
     fill_index_array(&uring->sq);
-    ring->sq_limit = uring->sq.ring_entries;
-    ring->full_at = ring->sq_limit;
+    ring->full_at = uring->sq.ring_entries;
     ring->enter_flags = IORING_ENTER_GETEVENTS;
     ring->flags_tell = (uring->flags & IORING_SETUP_TASKRUN_FLAG) != 0;
     ring->has_abs_timer = (uring->features & COIL__FEAT_MIN_TIMEOUT) != 0 &&
@@ -207,6 +206,7 @@ static int try_multishot_recv(struct coil__ring *ring)
     int err = coil__ring_kernel.enter(ring, 1, 0, COIL_FOREVER);
     if (err < 0)
         return err;
+    ring->full_at = ring->uring.sq.sqe_tail + ring->uring.sq.ring_entries;
     if (!coil__ring_has_completions(ring))
         return 0;
     const struct io_uring_cqe *cqe = &ring->uring.cq.cqes[0];
@@ -354,7 +354,8 @@ static int enter_until(struct coil__ring *ring, unsigned submit, unsigned wait, 
     return enter_with(ring, submit, wait, flags, &arg, sizeof(arg));
 }
 
-static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait, coil_time deadline)
+static __attribute__((hot)) int kernel_enter(struct coil__ring *ring, unsigned submit,
+                                             unsigned wait, coil_time deadline)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
     coil__assert(submit == coil__ring_unsubmitted(ring));
@@ -367,7 +368,7 @@ static int kernel_enter(struct coil__ring *ring, unsigned submit, unsigned wait,
 
 /* Ends with the call: a processor that forgets its return stack in the kernel mispredicts each
  * return that follows a system call. */
-static void kernel_submit(struct coil__ring *ring, unsigned submit)
+static __attribute__((hot)) void kernel_submit(struct coil__ring *ring, unsigned submit)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
     unsigned flags = ring->enter_flags & ~IORING_ENTER_GETEVENTS;
@@ -378,7 +379,7 @@ static void kernel_submit(struct coil__ring *ring, unsigned submit)
 /* What the kernel allowed when it was tried at the start. */
 static void kernel_explain(const struct coil__ring *ring, int err)
 {
-    explain("io_uring_enter", err, ring->sq_limit, NULL);
+    explain("io_uring_enter", err, ring->uring.sq.ring_entries, NULL);
 }
 
 static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
@@ -430,6 +431,7 @@ static void kernel_forget(struct coil__ring *ring)
 const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
     .may_lack_workers = true,
+    .loses_position = true,
     .open = kernel_open,
     .close = kernel_close,
     .enter = kernel_enter,

@@ -26,7 +26,7 @@ static inline struct io_uring_sqe *coil__op_entry(struct coil_future *future, in
 {
     struct coil__ring *ring = coil__ring_here;
     ring->in_flight++;
-    struct coil__fd *on = coil__fds_at(ring->fds, fd);
+    struct coil__fd *on = coil__ring_fd(ring, fd);
     on->in_flight++;
     future->entry.on = on;
     return coil__ring_sqe(ring);

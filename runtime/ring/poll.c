@@ -18,8 +18,8 @@ enum { CQ_FACTOR = 8, SQ_MAX = 32768 };
 
 /* The heads and tails of both queues, as the kernel would map them. */
 struct shared {
-    unsigned sq_head, sq_tail, sq_mask, sq_entries, sq_flags, sq_dropped;
-    unsigned cq_head, cq_tail, cq_mask, cq_entries, cq_flags, cq_overflow;
+    unsigned sq_head, sq_tail, sq_flags, sq_dropped;
+    unsigned cq_head, cq_tail, cq_flags, cq_overflow;
 };
 
 static struct coil__poll *poll_of(const struct coil__ring *ring)
@@ -35,29 +35,21 @@ static size_t ring_size(unsigned entries)
 
 static void describe_sq(struct io_uring_sq *sq, struct shared *shared, unsigned entries)
 {
-    shared->sq_entries = entries;
-    shared->sq_mask = entries - 1;
     sq->khead = &shared->sq_head;
     sq->ktail = &shared->sq_tail;
-    sq->kring_mask = &shared->sq_mask;
-    sq->kring_entries = &shared->sq_entries;
     sq->kflags = &shared->sq_flags;
     sq->kdropped = &shared->sq_dropped;
-    sq->ring_mask = shared->sq_mask;
+    sq->ring_mask = entries - 1;
     sq->ring_entries = entries;
 }
 
 static void describe_cq(struct io_uring_cq *cq, struct shared *shared, unsigned entries)
 {
-    shared->cq_entries = entries;
-    shared->cq_mask = entries - 1;
     cq->khead = &shared->cq_head;
     cq->ktail = &shared->cq_tail;
-    cq->kring_mask = &shared->cq_mask;
-    cq->kring_entries = &shared->cq_entries;
     cq->kflags = &shared->cq_flags;
     cq->koverflow = &shared->cq_overflow;
-    cq->ring_mask = shared->cq_mask;
+    cq->ring_mask = entries - 1;
     cq->ring_entries = entries;
 }
 
@@ -78,7 +70,6 @@ static int make_queues(struct coil__ring *ring, unsigned wanted)
     uring->sq.sqes = (struct io_uring_sqe *)(shared + 1);
     uring->cq.cqes = (struct io_uring_cqe *)(uring->sq.sqes + entries);
     uring->ring_fd = -1;
-    ring->sq_limit = entries;
     ring->full_at = entries;
     ring->has_bind = true;
     ring->has_multishot_recv = true;
@@ -89,7 +80,7 @@ static int make_queues(struct coil__ring *ring, unsigned wanted)
 
 static void drop_queues(struct coil__ring *ring)
 {
-    munmap(ring->uring.sq.khead, ring_size(ring->sq_limit));
+    munmap(ring->uring.sq.khead, ring_size(ring->uring.sq.ring_entries));
 }
 
 /* `call` becomes the system call that failed. */
@@ -202,7 +193,7 @@ static void execute(struct coil__ring *ring, unsigned submit)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
     while (submit-- > 0) {
-        coil__poll_begin(poll_of(ring), &sq->sqes[*sq->khead & *sq->kring_mask]);
+        coil__poll_begin(poll_of(ring), &sq->sqes[*sq->khead & sq->ring_mask]);
         ++*sq->khead;
     }
 }

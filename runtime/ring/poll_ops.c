@@ -108,13 +108,13 @@ struct coil__poll_op *coil__poll_find(struct coil__poll *poll, uint64_t user_dat
 bool coil__poll_has_room(const struct coil__poll *poll)
 {
     const struct io_uring_cq *cq = &poll->ring->uring.cq;
-    return poll->overflow_first == NULL && *cq->ktail - *cq->khead < *cq->kring_entries;
+    return poll->overflow_first == NULL && *cq->ktail - *cq->khead < cq->ring_entries;
 }
 
 static void write_cqe(const struct io_uring_cq *cq, uint64_t user_data, int32_t result,
                       uint32_t flags)
 {
-    struct io_uring_cqe *cqe = &cq->cqes[*cq->ktail & *cq->kring_mask];
+    struct io_uring_cqe *cqe = &cq->cqes[*cq->ktail & cq->ring_mask];
     cqe->user_data = user_data;
     cqe->res = result;
     cqe->flags = flags;
@@ -147,7 +147,7 @@ void coil__poll_post(struct coil__poll *poll, uint64_t user_data, int32_t result
 void coil__poll_flush_overflow(struct coil__poll *poll)
 {
     const struct io_uring_cq *cq = &poll->ring->uring.cq;
-    while (poll->overflow_first != NULL && *cq->ktail - *cq->khead < *cq->kring_entries) {
+    while (poll->overflow_first != NULL && *cq->ktail - *cq->khead < cq->ring_entries) {
         struct coil__poll_op *late = poll->overflow_first;
         poll->overflow_first = late->next;
         write_cqe(cq, late->sqe.user_data, late->result, late->flags);

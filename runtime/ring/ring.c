@@ -27,7 +27,7 @@ __thread struct coil__ring *coil__ring_here;
 static __attribute__((cold, noinline)) void let_cancelled_end(struct coil__ring *ring)
 {
     enum { WORK_OF_AN_ENTER = 16 }; /* at least */
-    unsigned enters = ring->sq_limit / WORK_OF_AN_ENTER + 1;
+    unsigned enters = ring->uring.sq.ring_entries / WORK_OF_AN_ENTER + 1;
     do { /* ends: bounded, since others may make ever more work */
         coil__ring_enter(ring, 0, COIL_FOREVER);
     } while (--enters > 0 && coil__ring_wants_enter(ring));
@@ -35,7 +35,7 @@ static __attribute__((cold, noinline)) void let_cancelled_end(struct coil__ring 
 
 static void ask_to_stop(struct coil__ring *ring, struct coil_future *future)
 {
-    if (coil__ring_unsubmitted(ring) == ring->sq_limit - 1 && !ring->reaping)
+    if (coil__ring_unsubmitted(ring) == ring->uring.sq.ring_entries - 1 && !ring->reaping)
         let_cancelled_end(ring); /* before the push would only submit */
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
     uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
@@ -232,18 +232,19 @@ static inline unsigned take(struct coil__ring *ring, const struct io_uring_cqe *
         return take_event(ring, cqe);
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
     future->entry.on->in_flight--;
+    int64_t result = coil__op_result(future, cqe->res);
     /* What coil__future_complete() asks as well, so that both take one comparison. */
     if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         forget_cancel(ring, future);
-    coil__future_complete(future, coil__op_result(future, cqe->res));
+    coil__future_complete(future, result);
     return 1;
 }
 
-void coil__ring_reap(struct coil__ring *ring)
+__attribute__((hot)) void coil__ring_reap(struct coil__ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
     const struct io_uring_cqe *cqes = cq->cqes;
-    unsigned mask = *cq->kring_mask;
+    unsigned mask = cq->ring_mask;
     unsigned head = *cq->khead;
     /* Acquire; pairs with the kernel's release of the tail: the entries are written. */
     unsigned tail = io_uring_smp_load_acquire(cq->ktail);
@@ -251,12 +252,15 @@ void coil__ring_reap(struct coil__ring *ring)
     if (head == tail)
         return;
     ring->reaping = true;
-    for (; head != tail; head++) {
+    const struct io_uring_cqe *next = &cqes[head & mask];
+    do { /* ends: the tail is that of before */
+        const struct io_uring_cqe *cqe = next;
+        next = &cqes[++head & mask];
         /* Of a thousand futures most have left the cache: the next one comes meanwhile. Where there
          * is none its address is an old one, which does no harm: nothing is accessed. */
-        __builtin_prefetch((const void *)(uintptr_t)cqes[(head + 1) & mask].user_data);
-        ended += take(ring, &cqes[head & mask]);
-    }
+        __builtin_prefetch((const void *)(uintptr_t)next->user_data);
+        ended += take(ring, cqe);
+    } while (head != tail);
     ring->reaping = false;
     ring->in_flight -= ended;
     /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
@@ -277,16 +281,16 @@ static __attribute__((cold, noreturn)) void lost(const struct coil__ring *ring, 
 
 void coil__ring_flush(struct coil__ring *ring)
 {
-    while (coil__ring_unsubmitted(ring) == ring->sq_limit) {
-        int err = ring->driver->enter(ring, ring->sq_limit, 0, COIL_FOREVER);
+    while (coil__ring_unsubmitted(ring) == ring->uring.sq.ring_entries) {
+        int err = ring->driver->enter(ring, ring->uring.sq.ring_entries, 0, COIL_FOREVER);
         if (__builtin_expect(err < 0, 0))
             lost(ring, err);
         /* The kernel refuses entries only for lack of memory, and then wants us to take what is
          * complete; an event that is just being handed over may ask again instead. */
-        if (coil__ring_unsubmitted(ring) == ring->sq_limit && !ring->reaping)
+        if (coil__ring_unsubmitted(ring) == ring->uring.sq.ring_entries && !ring->reaping)
             coil__ring_reap(ring);
     }
-    ring->full_at = *ring->uring.sq.khead + ring->sq_limit;
+    ring->full_at = *ring->uring.sq.khead + ring->uring.sq.ring_entries;
 }
 
 /* What the page cache has, or what is not for a device, is done as it is submitted: nobody waits
@@ -308,7 +312,8 @@ void coil__ring_submit_piece(struct coil__ring *ring)
     ring->until_piece = helped ? PIECE : PIECE_REST;
 }
 
-void coil__ring_enter(struct coil__ring *ring, unsigned wait, coil_time deadline)
+__attribute__((hot)) void coil__ring_enter(struct coil__ring *ring, unsigned wait,
+                                           coil_time deadline)
 {
     int err = ring->driver->enter(ring, coil__ring_unsubmitted(ring), wait, deadline);
     if (__builtin_expect(err < 0, 0))

@@ -53,6 +53,7 @@ struct coil__ring_driver {
     const char *name;
     bool time_is_virtual;  /* it passes by itself */
     bool may_lack_workers; /* an entry for which no thread was to be had ends with -ECANCELED */
+    bool loses_position;   /* a file's own does not move by all that is read or written there */
     unsigned usual_cores;  /* 0: as many as there are CPUs */
 
     /* Runs the cores of a coil_run(), when they are not to have a thread each; NULL: they are. Then
@@ -172,15 +173,15 @@ struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
     struct coil__sched *sched; /* of the thread that opened it */
-    unsigned sq_limit;         /* SQ entries */
-    unsigned full_at;     /* the SQ's tail when it may be full: as of the last look at its head */
-    bool stuck;           /* the driver said so; for the core to see, and to reset */
-    bool lost_power;      /* a simulated one: all in flight has ended, which is no deadlock */
-    bool hears_threads;   /* asleep, for one that is no core as well: as the core saw it last */
-    bool reaping;         /* coil__ring_reap() is on its way through the CQ */
-    unsigned in_flight;   /* futures whose final completion is to come */
-    struct coil__fd *fds; /* by descriptor number */
-    unsigned until_piece; /* transfers, until it is time to see about a piece of the SQ */
+    unsigned full_at;      /* the SQ's tail when it may be full: as of the last look at its head */
+    bool stuck;            /* the driver said so; for the core to see, and to reset */
+    bool lost_power;       /* a simulated one: all in flight has ended, which is no deadlock */
+    bool hears_threads;    /* asleep, for one that is no core as well: as the core saw it last */
+    bool reaping;          /* coil__ring_reap() is on its way through the CQ */
+    unsigned in_flight;    /* futures whose final completion is to come */
+    struct coil__fd *fds;  /* by descriptor number */
+    struct coil__fd no_fd; /* the place of COIL__NO_FD */
+    unsigned until_piece;  /* transfers, until it is time to see about a piece of the SQ */
     unsigned until_alone; /* operations, until one that is alone in its turn is submitted at once */
 
     /* Operations in flight that were asked to stop. The kernel finds none that it is just moving
@@ -292,11 +293,19 @@ static inline int64_t coil__op_result(const struct coil_future *future, int32_t 
 static inline struct io_uring_sqe *coil__ring_sqe(const struct coil__ring *ring)
 {
     const struct io_uring_sq *sq = &ring->uring.sq;
-    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail & (ring->sq_limit - 1)];
+    struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail & sq->ring_mask];
     coil__sqe_clear(sqe);
     if (sqe == NULL)
         __builtin_unreachable(); /* spares who asks whether there is one */
     return sqe;
+}
+
+/* Where operations on a descriptor are counted. COIL__NO_FD, a constant, costs no question. */
+static inline __attribute__((always_inline)) struct coil__fd *coil__ring_fd(struct coil__ring *ring,
+                                                                            int fd)
+{
+    return __builtin_constant_p(fd) && fd == COIL__NO_FD ? &ring->no_fd
+                                                         : coil__fds_at(ring->fds, fd);
 }
 
 /* Queues the entry from coil__ring_sqe(), filled. Room for the next one is made here, where nothing

@@ -46,8 +46,6 @@ static struct coil__sim_ring *make(unsigned entries, unsigned cq_entries)
     memset(sim, 0, head + sqes + cqes);
     sim->entries = entries;
     sim->cq_entries = cq_entries;
-    sim->sq_mask = entries - 1;
-    sim->cq_mask = cq_entries - 1;
     coil__list_init(&sim->ops);
     coil__list_init(&sim->overflow);
     for (unsigned i = 0; i < COIL__SIM_BUCKETS; i++)
@@ -63,13 +61,13 @@ static void describe(struct coil__sim_ring *sim, struct io_uring *uring)
     uring->cq.cqes = (void *)(uring->sq.sqes + sim->entries);
     uring->sq.khead = &sim->sq_head;
     uring->sq.ktail = &sim->sq_tail;
-    uring->sq.kring_mask = &sim->sq_mask;
-    uring->sq.kring_entries = &sim->entries;
+    uring->sq.ring_mask = sim->entries - 1;
+    uring->sq.ring_entries = sim->entries;
     uring->sq.kflags = &sim->sq_flags;
     uring->cq.khead = &sim->cq_head;
     uring->cq.ktail = &sim->cq_tail;
-    uring->cq.kring_mask = &sim->cq_mask;
-    uring->cq.kring_entries = &sim->cq_entries;
+    uring->cq.ring_mask = sim->cq_entries - 1;
+    uring->cq.ring_entries = sim->cq_entries;
     uring->ring_fd = (int)sim->id;
     uring->enter_ring_fd = (int)sim->id;
 }
@@ -89,7 +87,6 @@ static int sim_open(struct coil__ring *ring, const struct coil__ring_options *op
     coil__sim.rings[sim->id] = sim;
     describe(sim, &ring->uring);
     sim->sq_flags = IORING_SQ_TASKRUN; /* so that each turn enters: others have to get on */
-    ring->sq_limit = entries;
     ring->full_at = entries;
     ring->has_bind = true;
     ring->has_multishot_recv = true;

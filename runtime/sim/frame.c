@@ -47,9 +47,9 @@ static void stop(const struct coil_task *task)
 
 void coil__sim_check_frames(const struct coil__sim_ring *ring)
 {
-    const struct io_uring_cqe *cqes = ring->ring->uring.cq.cqes;
+    const struct io_uring_cq *cq = &ring->ring->uring.cq;
     for (unsigned head = ring->cq_head; head != ring->cq_tail; head++) {
-        const struct coil_future *future = future_of(cqes[head & ring->cq_mask].user_data);
+        const struct coil_future *future = future_of(cq->cqes[head & cq->ring_mask].user_data);
         if (future == NULL)
             continue;
         const struct coil_task *task = left_by(&coil__sched->stacks, (uintptr_t)future);

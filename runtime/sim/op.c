@@ -63,7 +63,8 @@ static struct coil_link *bucket_of(struct coil__sim_ring *ring, uint64_t user_da
 static void fill_cqe(struct coil__sim_ring *ring, uint64_t user_data, int32_t result,
                      uint32_t flags)
 {
-    struct io_uring_cqe *cqe = &ring->ring->uring.cq.cqes[ring->cq_tail++ & ring->cq_mask];
+    const struct io_uring_cq *cq = &ring->ring->uring.cq;
+    struct io_uring_cqe *cqe = &cq->cqes[ring->cq_tail++ & cq->ring_mask];
     cqe->user_data = user_data;
     cqe->res = result;
     cqe->flags = flags;
@@ -404,7 +405,7 @@ void coil__sim_submit(struct coil__sim_ring *ring)
 {
     const struct io_uring_sq *sq = &ring->ring->uring.sq;
     while (ring->sq_head != sq->sqe_tail) /* ends: nobody fills entries meanwhile */
-        submit(ring, &sq->sqes[ring->sq_head++ & ring->sq_mask]);
+        submit(ring, &sq->sqes[ring->sq_head++ & sq->ring_mask]);
     coil__sim_check_latest(ring);
 }
 

@@ -37,8 +37,8 @@ struct coil__sim_ring {
     struct coil_link by_user_data[COIL__SIM_BUCKETS]; /* the same, to find one in */
     struct coil_link overflow; /* completions that found the CQ full, oldest first */
     unsigned entries, cq_entries;
-    unsigned sq_head, sq_tail, sq_flags, sq_mask;
-    unsigned cq_head, cq_tail, cq_mask;
+    unsigned sq_head, sq_tail, sq_flags;
+    unsigned cq_head, cq_tail;
     bool bell_armed;
     uint32_t bell_rung;                /* by any thread */
     bool waiting;                      /* in enter(), until ... */

@@ -236,7 +236,7 @@ void execute_and_ring(coil__ring *ring, unsigned entries)
 {
     EXPECT_LE(0, ring->driver->enter(ring, entries, 0, COIL_FOREVER));
     const io_uring_cq &cq = ring->uring.cq;
-    io_uring_cqe &cqe = cq.cqes[*cq.ktail & *cq.kring_mask];
+    io_uring_cqe &cqe = cq.cqes[*cq.ktail & cq.ring_mask];
     cqe.user_data = COIL__TAG_BELL;
     cqe.res = 0;
     cqe.flags = 0;

@@ -10,6 +10,8 @@ namespace {
 
 using namespace coil_test;
 
+constexpr unsigned kSizes[] = {1, 2, 16}; /* of a ring */
+
 coil_options with_ring_of(unsigned entries)
 {
     coil_options options = cores(1);
@@ -33,7 +35,8 @@ TEST(Burst, OfTenTimesTheRingRunsInOrderAndLosesNothing)
         EXPECT_TRUE(bytes == got);
         return 0;
     };
-    EXPECT_EQ(0, run(body, with_ring_of(16)));
+    for (unsigned size : kSizes)
+        EXPECT_EQ(0, run(body, with_ring_of(size))) << size;
 }
 
 TEST(Burst, BeyondTheCompletionQueueLosesNothing)
@@ -50,7 +53,8 @@ TEST(Burst, BeyondTheCompletionQueueLosesNothing)
             EXPECT_EQ(0, coil_await(&nop));
         return 0;
     };
-    EXPECT_EQ(0, run(body, with_ring_of(16)));
+    for (unsigned size : kSizes)
+        EXPECT_EQ(0, run(body, with_ring_of(size))) << size;
 }
 
 /* All cancels at once need more room than there is, too. */
@@ -67,7 +71,8 @@ TEST(Burst, OfCancellationsFreesEverybody)
             EXPECT_EQ(-ECANCELED, coil_await(&poll));
         return 0;
     };
-    EXPECT_EQ(0, run(body, with_ring_of(16)));
+    for (unsigned size : kSizes)
+        EXPECT_EQ(0, run(body, with_ring_of(size))) << size;
 }
 
 TEST(Burst, OfCoroutinesThatAllAreCancelledFreesThem)

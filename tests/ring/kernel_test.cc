@@ -66,7 +66,7 @@ void expect_passes_nops(KernelRing &ring)
 TEST_F(KernelSetUp, GivesARingOfTheSizeAskedFor)
 {
     KernelRing ring(128);
-    EXPECT_EQ(ring.ring.sq_limit, 128u);
+    EXPECT_EQ(ring.ring.uring.sq.ring_entries, 128u);
     EXPECT_EQ(ring.ring.uring.cq.ring_entries, 8 * 128u);
     expect_passes_nops(ring);
     EXPECT_EQ(said, "");
@@ -77,7 +77,7 @@ TEST_F(KernelSetUp, ClampsASizeThatIsTooLarge)
     KernelRing ring(1u << 31);
     if (ring.error == -ENOMEM)
         GTEST_SKIP() << "no memory for the largest ring";
-    EXPECT_EQ(ring.ring.sq_limit, 32768u);
+    EXPECT_EQ(ring.ring.uring.sq.ring_entries, 32768u);
     expect_passes_nops(ring);
 }
 
@@ -327,7 +327,7 @@ TEST_F(KernelSetUp, HalvesTheRingUntilItFitsMemlock)
     ChildOutcome outcome = run_in_child([] {
         coil_test::become_nobody(coil__kernel_ring_size(256));
         KernelRing ring(2048);
-        return ring.error < 0 ? ring.error : int(ring.ring.sq_limit);
+        return ring.error < 0 ? ring.error : int(ring.ring.uring.sq.ring_entries);
     });
     if (outcome.result == 2048)
         GTEST_SKIP() << "this kernel does not count rings as locked memory";
@@ -346,7 +346,7 @@ TEST_F(KernelSetUp, WaitsForTheLockedMemoryOfRingsJustClosed)
         unsigned full_size = 0;
         for (int i = 0; i < 10; i++) {
             KernelRing ring(256);
-            full_size += ring.error == 0 && ring.ring.sq_limit == 256;
+            full_size += ring.error == 0 && ring.ring.uring.sq.ring_entries == 256;
         }
         return int(full_size);
     });

@@ -77,7 +77,7 @@ void look_at_new(unsigned count)
 {
     io_uring_sq *sq = &ring_here->sq;
     for (unsigned i = 0; i < count; i++)
-        look_at(&sq->sqes[(*sq->khead + i) & *sq->kring_mask]);
+        look_at(&sq->sqes[(*sq->khead + i) & sq->ring_mask]);
 }
 
 } // namespace
