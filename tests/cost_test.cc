@@ -90,6 +90,30 @@ struct PipeBytes : Work {
     }
 };
 
+/* The same through a socket that coil has made: a datagram's to itself. */
+struct SocketBytes : Work {
+    Fd socket{coil_socket(AF_INET, SOCK_DGRAM, 0)};
+    char bytes[64] = {};
+
+    SocketBytes()
+    {
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof(address);
+        auto *any = reinterpret_cast<sockaddr *>(&address);
+        EXPECT_EQ(0, bind(socket, any, size));
+        EXPECT_EQ(0, getsockname(socket, any, &size));
+        EXPECT_EQ(0, connect(socket, any, size));
+    }
+    ~SocketBytes() override { coil_close(socket.release()); }
+    void do_once() override
+    {
+        EXPECT_EQ(64, coil_write(socket, bytes, 64));
+        EXPECT_EQ(64, coil_read(socket, bytes, 64));
+    }
+};
+
 /* A server's side of an echo, and a client's. */
 struct Messages : Work {
     Pair pair = make_tcp_pair();
@@ -302,6 +326,11 @@ TEST(CostProgram, OneCoroutineWithAPipe)
     work_in_coroutines<PipeBytes>(1);
 }
 
+TEST(CostProgram, OneCoroutineWithASocket)
+{
+    work_in_coroutines<SocketBytes>(1);
+}
+
 TEST(CostProgram, OneCoroutineThatSpawns)
 {
     work_in_coroutines<Spawns>(1);
@@ -353,7 +382,8 @@ Calls calls_of_more_work(const std::string &program)
     return more;
 }
 
-void expect_enters_only(const std::string &program, double enters_per_round)
+/* `seeks`: of how many operations it is asked whether they move a position. */
+void expect_enters_only(const std::string &program, double enters_per_round, int seeks = 0)
 {
     if (COIL_TEST_INSTRUMENTED)
         GTEST_SKIP() << "what instruments a program makes calls of its own";
@@ -364,7 +394,9 @@ void expect_enters_only(const std::string &program, double enters_per_round)
     if (COIL__QUARANTINE_IS_ON)
         more.erase("mprotect"); /* of the stacks that only debug builds keep out of reach */
     for (const auto &[name, calls] : more) {
-        double most = name == "io_uring_enter" ? enters_per_round * kMoreWork * 1.02 + 20 : 20;
+        double most = name == "io_uring_enter" ? enters_per_round * kMoreWork * 1.02 + 20
+                      : name == "lseek"        ? seeks * kMoreWork + 20
+                                               : 20;
         EXPECT_LE(double(calls), most) << name;
     }
 }
@@ -381,7 +413,12 @@ TEST(Cost, ThirtyTwoNopsOfATurnAreOneSystemCall)
 
 TEST(Cost, AWriteAndAReadAreTwoSystemCalls)
 {
-    expect_enters_only("OneCoroutineWithAPipe", 2);
+    expect_enters_only("OneCoroutineWithASocket", 2);
+}
+
+TEST(Cost, WhatMayHaveAPositionIsAskedForItOnce)
+{
+    expect_enters_only("OneCoroutineWithAPipe", 2, 2);
 }
 
 TEST(Cost, SpawningIsNone)

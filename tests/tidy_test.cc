@@ -17,6 +17,7 @@ using tidy::SourceFile;
 /* Where threads meet. Everything else belongs to one thread. */
 const tidy::Exceptions kAtomics = {
     {"/mpsc.h", "the queue of messages between cores"},
+    {"/fds.h", "which numbers are sockets, for all cores"},
     {"/mailbox.c", "the mailbox of a core"},
     {"runtime/core/fork.c", "whichever thread forks looks for the run"},
     {"/spinlock.h", "the two ends of a channel between cores"},
