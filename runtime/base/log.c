@@ -79,6 +79,13 @@ bool coil__log_first(void)
     return first;
 }
 
+void coil__log_retry(void)
+{
+    pthread_mutex_lock(&lock);
+    explained = false;
+    pthread_mutex_unlock(&lock);
+}
+
 void coil__log_after_fork(void)
 {
     pthread_mutex_init(&lock, NULL);

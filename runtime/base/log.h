@@ -24,9 +24,12 @@ void coil__log_find_stderr(void);
 /* A dying process's last words, without the lines' lock. Safe in a signal handler. */
 void coil__log_last(const char *text, size_t len);
 
-/* Whether nobody asked since coil__log_to(), which begins and ends a run. All cores of a run fail
- * together, as a rule: who is first explains it, at length. */
+/* Whether nobody asked since coil__log_to(), which begins and ends a run, or coil__log_retry(). All
+ * cores of a run fail together, as a rule: who is first explains it, at length. */
 bool coil__log_first(void);
+
+/* Before a run is tried in another way: if that fails as well, its first one explains it again. */
+void coil__log_retry(void);
 
 /* In a child of fork(): whoever held the log then is not there to let go of it. */
 void coil__log_after_fork(void);

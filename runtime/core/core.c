@@ -84,7 +84,8 @@ int coil__core_open(struct coil__core *core, struct coil__run *run, unsigned id,
         return err;
     core->sched.queues.terms = run->queues;
     err = coil__ring_open(&core->ring, run->ring.driver, ring);
-    core->refused = err < 0;
+    /* Without memory for its table of descriptors the driver was not asked: another is no help. */
+    core->refused = err < 0 && core->ring.fds != NULL;
     if (err < 0)
         goto close_sched;
     coil__timers_here = &core->timers;

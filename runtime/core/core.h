@@ -58,7 +58,7 @@ struct coil__core {
     struct coil__place place;
     uint32_t outside;             /* waits that a thread which is no core may end, and ports */
     uint32_t offloaded;           /* work that threads of pools have yet to send back */
-    bool refused;                 /* its ring could not be opened */
+    bool refused;                 /* its driver would not open a ring, and has said why */
     bool stopping;                /* the root is cancelled: no task will start any more */
     bool counted;                 /* this core is among run->ended */
     bool finished;                /* all cores are: the loop may end */
@@ -92,7 +92,7 @@ struct coil__run {
     bool attached;             /* core 0 is the thread that called */
     int64_t grace_end;         /* when coil_stop() cancels what is left (core/mailbox.h) */
     bool deadlocked;           /* all cores waited for each other, and gave up */
-    bool refused;              /* a core could not open its ring */
+    bool refused;              /* a core's driver would not open a ring */
     uint32_t queue_count;      /* work queues that were created, with the default queue */
     struct coil__queue_terms queues[COIL_QUEUES];
     uint64_t quiet __attribute__((aligned(64))); /* the cores that only a message could wake */

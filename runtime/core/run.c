@@ -37,6 +37,7 @@ static int run_cores(struct coil__run *run)
         err = coil__workers_run(run);
         if (run->refused && run->ring.instead != NULL && coil__ring_is_refusal(err)) {
             run->ring = (struct coil__ring_choice){.driver = run->ring.instead, .parameter = ""};
+            coil__log_retry();
             err = coil__workers_run(run);
         }
         coil__stall_close();

@@ -33,7 +33,7 @@ struct worker {
     struct crew *crew;
     unsigned id;
     struct coil__place place;
-    bool refused; /* its ring could not be opened */
+    bool refused; /* its driver would not open a ring, and has said why */
     pthread_t thread;
 };
 

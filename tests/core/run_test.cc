@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "core/core.h"
+#include "ring/fds.h"
 }
 
 #include "support/census.h"
@@ -363,6 +364,11 @@ size_t address_space()
     return pages * 4096;
 }
 
+bool is_in_last(const char *part)
+{
+    return !log_lines.empty() && log_lines.back().find(part) != std::string::npos;
+}
+
 /* In a child: the result of a run, if it has said that once, and what helps; else 1. */
 int run_and_look_for(const char *cause, const char *remedy)
 {
@@ -444,6 +450,40 @@ TEST(RunStart, LeavesNothingBehindWhenAddressSpaceRunsOutAnywhere)
     for (int result : results)
         EXPECT_TRUE(result == 0 || result == -ENOMEM || result == -EAGAIN) << result;
     EXPECT_EQ("", compare_census(before));
+}
+
+/* In a child, with so much more address space: 0 if the run succeeds, or the last line of the log
+ * says why it failed and what helps. That another driver runs would be neither. */
+int run_within(size_t spare, const coil_options &options)
+{
+    log_lines.clear();
+    rlimit limit = {address_space() + spare, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        return 1;
+    bool failed = run([] { return 0; }, options) < 0;
+    bool is_said = is_in_last("look at: ") || is_in_last("remedy: ");
+    return failed && (!is_said || is_in_last("runs on poll")) ? 2 : 0;
+}
+
+/* The table of descriptors is the largest thing that a ring needs; its queues come after it. */
+TEST(RunStart, SaysWhatHelpsWhereverAddressSpaceRunsOut)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer needs its address space";
+    constexpr size_t kTable = COIL__FDS_SIZE * sizeof(coil__fd);
+    for (const char *ring : {"", "kernel", "poll"}) {
+        coil_options options = cores(1);
+        options.ring = ring;
+        options.stall_ns = COIL_STALL_OFF;
+        options.log = take_log;
+        EXPECT_EQ(0, run([] { return 0; }, options)); /* glibc keeps the stacks of its threads */
+        size_t step = size_t(2) << 20;
+        for (size_t spare = 0; spare < kTable + (size_t(512) << 10); spare += step) {
+            step = spare < kTable ? step : size_t(32) << 10;
+            ChildOutcome outcome = run_in_child([&] { return run_within(spare, options); });
+            EXPECT_EQ(0, outcome.result) << "ring " << ring << ", " << spare << " bytes";
+        }
+    }
 }
 
 /* Each system call of a start, refused to the child. */
