@@ -16,11 +16,23 @@ const char *callgrind_missing(void)
     return NULL;
 }
 
+/* Under valgrind coil would run on poll; what counts is io_uring, unless someone says otherwise. */
+static const char *ring_variable(void)
+{
+    static char variable[64];
+    const char *ring = getenv("COIL_RING");
+    snprintf(variable, sizeof(variable), "COIL_RING=%s",
+             ring != NULL && *ring != '\0' ? ring : "kernel");
+    return variable;
+}
+
 /* Puts a command of valgrind before the program's own. */
 static void compose(const char *command[ARGUMENT_MAX], const char *const valgrind[],
                     const char *const argv[])
 {
     size_t count = 0;
+    command[count++] = "env";
+    command[count++] = ring_variable();
     for (size_t i = 0; valgrind[i] != NULL; i++)
         command[count++] = valgrind[i];
     for (size_t i = 0; argv[i] != NULL && count + 1 < ARGUMENT_MAX; i++)

@@ -27,7 +27,8 @@ struct coil_options {
                               * are given (all) */
     const char *ring;        /* COIL_RING: what executes operations: "kernel" is io_uring, "poll"
                               * does the same with epoll and threads, and "sim:SEED" simulates it
-                              * (coil/sim.h) ("kernel"; where that is refused, "poll") */
+                              * (coil/sim.h) ("kernel"; "poll" where that is refused, and under
+                              * valgrind) */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
     size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
                               * (64 KiB at most) guard; rounded up to a power of two (128 KiB) */
@@ -84,7 +85,9 @@ struct coil_options {
  *
  * Where io_uring is refused and nobody has said "kernel", the run goes by "poll": the same results,
  * fewer operations a second. One line of the log says so, why, and what would help; there is also
- * one when "poll" was asked for.
+ * one when "poll" was asked for. Under valgrind the run goes by "poll" as well, with a line: there
+ * all threads stop while one waits for io_uring, so that with "kernel" a program hangs as soon as a
+ * core waits for another thread.
  *
  * When no core has anything to run, in flight, or to wake up for, and nobody waits for a promise,
  * nothing will ever happen again. Then the log gets a line for each coroutine: its name and who

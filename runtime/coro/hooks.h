@@ -14,7 +14,8 @@
  *     coil__hooks_visit(self, stack)   `self` goes on upon that stack, as a generator's consumer
  *                                      does; the next thing that happens is the jump
  *
- * COIL__HOOKS_SWITCHES says whether switches must be told at all.
+ * COIL__HOOKS_SWITCHES says whether switches must be told at all, and coil__hooks_one_at_a_time()
+ * whether only one of the program's threads runs at any time: valgrind passes a lock around.
  *
  * A stack stays one context from create to destroy, however many tasks run on it one after the
  * other: no switch is the last one of its context.

@@ -8,6 +8,7 @@
 #ifndef COIL_CORO_HOOKS_ASAN_H
 #define COIL_CORO_HOOKS_ASAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sanitizer/asan_interface.h>
@@ -89,6 +90,11 @@ static inline __attribute__((always_inline)) void coil__hooks_visit(struct coil_
     struct coil__hooks_task *from = coil__hooks_stack(self);
     self->visited = stack;
     __sanitizer_start_switch_fiber(&from->fake_stack, stack->bottom, stack->size);
+}
+
+static inline bool coil__hooks_one_at_a_time(void)
+{
+    return false;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef COIL_CORO_HOOKS_NONE_H
 #define COIL_CORO_HOOKS_NONE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { COIL__HOOKS_SWITCHES = 0 };
@@ -53,6 +54,11 @@ static inline void coil__hooks_visit(struct coil__hooks_task *self, struct coil_
 {
     (void)self;
     (void)stack;
+}
+
+static inline bool coil__hooks_one_at_a_time(void)
+{
+    return false;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef COIL_CORO_HOOKS_TSAN_H
 #define COIL_CORO_HOOKS_TSAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sanitizer/tsan_interface.h>
@@ -66,6 +67,11 @@ static inline __attribute__((always_inline)) void coil__hooks_visit(struct coil_
 {
     self->visited = stack;
     __tsan_switch_to_fiber(stack->fiber, 0);
+}
+
+static inline bool coil__hooks_one_at_a_time(void)
+{
+    return false;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef COIL_CORO_HOOKS_VALGRIND_H
 #define COIL_CORO_HOOKS_VALGRIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <valgrind/memcheck.h>
@@ -59,6 +60,11 @@ static inline void coil__hooks_visit(struct coil__hooks_task *self, struct coil_
 {
     (void)self;
     (void)stack;
+}
+
+static inline bool coil__hooks_one_at_a_time(void)
+{
+    return RUNNING_ON_VALGRIND != 0;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "ring/choose.h"
 
 #include "ring/poll.h"
+#include "coro/hooks.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 /* By what COIL_RING and coil_options.ring say; the first is the default, and the second what runs
- * where that is refused. */
+ * where that is refused, or of no use. */
 static const struct {
     const struct coil__ring_driver *driver;
     const char *parameter; /* what its name needs behind a colon; NULL: nothing */
@@ -21,6 +22,12 @@ static const struct {
      "runs on poll, more slowly, as COIL_RING or coil_options.ring says: \"kernel\" is io_uring"},
     {&coil__ring_sim, "SEED", NULL},
 };
+
+/* Of the second one there. It keeps its lock while a thread is in io_uring_enter(2), though it
+ * knows that others block: a core that waits for any other thread would wait for good. */
+static const char on_valgrind[] =
+    "runs on poll, more slowly, for valgrind stops all threads while one waits for io_uring; "
+    "COIL_RING=kernel insists";
 
 bool coil__ring_choice_quiet;
 
@@ -42,8 +49,12 @@ int coil__ring_choose(const char *name, struct coil__ring_choice *choice)
 {
     *choice = (struct coil__ring_choice){
         .driver = drivers[0].driver, .instead = drivers[1].driver, .parameter = ""};
-    if (name == NULL || *name == '\0')
+    if (name == NULL || *name == '\0') {
+        if (coil__hooks_one_at_a_time())
+            *choice = (struct coil__ring_choice){
+                .driver = drivers[1].driver, .parameter = "", .notice = on_valgrind};
         return 0;
+    }
     size_t len = strcspn(name, ":");
     const char *parameter = name[len] == ':' ? name + len + 1 : NULL;
     for (int i = 0; i < DRIVERS; i++) {

@@ -12,6 +12,7 @@ extern "C" {
 #include "support/process.h"
 #include "support/running.h"
 #include "support/sandbox.h"
+#include "support/sanitizer.h"
 
 #include <coil/file.h>
 #include <coil/net.h>
@@ -219,6 +220,32 @@ TEST_F(Fallback, LeavesNothingBehind)
     if (outcome.result == 99)
         GTEST_SKIP() << "seccomp filters are forbidden here";
     EXPECT_EQ(0, outcome.result);
+}
+
+/* Started by the next one. */
+TEST_F(Fallback, DISABLED_WorksOnPollForValgrindsSake)
+{
+    EXPECT_EQ(0, work_on("poll"));
+    EXPECT_EQ(0, check_line({"runs on poll", "valgrind", "COIL_RING=kernel"}));
+}
+
+/* Which keeps its lock in io_uring_enter(2), so that a core waiting there stops all others. */
+TEST_F(Fallback, RunsUnderValgrind)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "valgrind does not run sanitizers";
+    if (run_shell("valgrind --version").status != 0)
+        GTEST_SKIP() << "there is no valgrind";
+    std::string self = "/proc/" + std::to_string(getpid()) + "/exe";
+    Outcome outcome = run_shell("COIL_STALL_NS=0 timeout -s KILL 120 "
+                                "valgrind --error-exitcode=99 --leak-check=no " +
+                                self +
+                                " --gtest_also_run_disabled_tests --gtest_filter="
+                                "Fallback.DISABLED_WorksOnPollForValgrindsSake");
+    if (outcome.output.find("debuginfo reader") != std::string::npos)
+        GTEST_SKIP() << "this valgrind cannot read what this compiler wrote for debuggers";
+    EXPECT_EQ(0, outcome.status) << outcome.output;
+    EXPECT_NE(std::string::npos, outcome.output.find("PASSED  ] 1 test")) << outcome.output;
 }
 
 TEST_F(Fallback, SaysInOneLineThatPollWasChosen)
