@@ -49,6 +49,10 @@ void coil_receiver_open(struct coil_receiver *receiver, int fd);
  * Waits for data and lends it: *data points to the returned number of bytes, which the caller may
  * also write to, until coil_buffer_release(). Returns 0 at the end of the stream, or recv(2)'s
  * error; both come only after all data that arrived before. IORING_OP_RECV.
+ *
+ * The first one of a core maps address space for all its buffers, recv_buffer_size times
+ * recv_buffer_count of coil_options (64 MiB). -ENOMEM, without a line in the log: there is none;
+ * a receiver that is opened later tries again.
  */
 COIL_SUSPENDS ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data);
 

@@ -13,8 +13,9 @@
  *     coil_stop(5 * COIL_SEC);
  *
  * The program ends as soon as its coroutines have, at the latest when the grace is over and they
- * were cancelled. Whoever has not ended 100 ms later is named to the log: where it was spawned, and
- * what it waits for; those that are alike, in one line.
+ * were cancelled. If any were, the coil_scope_close() above returns -ECANCELED, and coil_run() with
+ * it. Whoever has not ended 100 ms later is named to the log: where it was spawned, and what it
+ * waits for; those that are alike, in one line.
  */
 #ifndef COIL_STOP_H
 #define COIL_STOP_H
