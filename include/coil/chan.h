@@ -17,7 +17,8 @@
  *
  * A send that is cancelled did not send, a receive that is cancelled took nothing. What has been
  * handed over is: the call returns 0, though the scope may be cancelled by then. coil_await_any()
- * selects over sends, receives, timers, locks and operations of the kernel.
+ * selects over sends, receives, timers, locks and operations of the kernel. For a receive with a
+ * timeout use coil_await_until(), which loses no value: when it times out, nothing was received.
  */
 #ifndef COIL_CHAN_H
 #define COIL_CHAN_H

@@ -12,8 +12,8 @@
  *         err = coil_xchan_send(&chan, &number);       ... use number ...
  *     coil_xchan_close(&chan);
  *
- * What is said there about order, cancellation and dropped futures holds here too. Values are
- * copied by whichever core comes second, also to and from the memory of an end that waits.
+ * What is said there about order, cancellation, timeouts and dropped futures holds here too. Values
+ * are copied by whichever core comes second, also to and from the memory of an end that waits.
  *
  * This is also how an open descriptor, on which nothing is in flight, gets to a given core (for
  * connections a coil_listener does it). Who sent it has it no more, but keeps it when the send
