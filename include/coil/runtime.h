@@ -73,15 +73,21 @@ struct coil_options {
  * Meanwhile SIGPIPE is ignored where its action was the default, by the whole process and by what
  * it executes: to write to a pipe or socket that nobody reads returns -EPIPE, and kills nobody.
  *
+ * A program that a coroutine executes may run on its core's CPU only, and one that is executed
+ * within coil_offload() has signals blocked. It has neither if posix_spawn() is called within
+ * coil_offload(), with POSIX_SPAWN_SETSIGMASK and an empty mask; elsewhere sched_setaffinity(2)
+ * gives it more CPUs. POSIX_SPAWN_SETSIGDEF gives it the default action of SIGPIPE.
+ *
  * A child of fork() has no cores: there a call that needs one stops the process with a line that
  * says so, promises and ports refuse with -ESHUTDOWN, and so does coil_run() if coil ran at that
  * moment. The child may exec, or _exit; what is in flight in the parent is not disturbed.
  *
  * Returns fn's result; -EINVAL for an option out of range; -EBUSY when coil already runs in this
- * process; -EDEADLK when all coroutines waited for each other (below); and when a core could not be
- * set up, the reason with a message to the log that names the cause and the remedy: -EMFILE
- * (descriptors), -EAGAIN (threads), -ENOMEM, and, if coil_options.ring or COIL_RING says "kernel",
- * -EPERM or -ENOSYS (io_uring is forbidden here, or missing).
+ * process (called by a coroutine it aborts); -EDEADLK when all coroutines waited for each other
+ * (below); and when a core could not be set up, the reason with a message to the log that names the
+ * cause and the remedy: -EMFILE (descriptors), -EAGAIN (threads), -ENOMEM, and, if
+ * coil_options.ring or COIL_RING says "kernel", -EPERM or -ENOSYS (io_uring is forbidden here, or
+ * missing).
  *
  * Where io_uring is refused and nobody has said "kernel", the run goes by "poll": the same results,
  * fewer operations a second. One line of the log says so, why, and what would help; there is also
