@@ -163,7 +163,8 @@ struct coil_future {
 
 /*
  * Waits for the operation and returns its result: what the system call of the
- * same name would return, with -errno in place of errno.
+ * same name would return, with -errno in place of errno. -EFBIG at RLIMIT_FSIZE
+ * comes without SIGXFSZ.
  *
  * If an enclosing scope is cancelled the operation is cancelled too, and the
  * call returns once the kernel has let go of the buffers. An operation that
@@ -226,7 +227,8 @@ void coil_future_cancel(struct coil_future *future);
 
 /*
  * Cancels if needed, waits, and throws the result away: a descriptor that was made
- * is closed, a lock that was granted is released. What COIL_FUTURE() calls. Does nothing
+ * is closed, a lock that was granted is released. Descriptors that a recvmsg got in a control
+ * message (SCM_RIGHTS) stay open: await it, and close them. What COIL_FUTURE() calls. Does nothing
  * with a future never started.
  */
 COIL_UNCANCELLABLE void coil_future_drop(struct coil_future *future);

@@ -35,7 +35,8 @@ COIL_SUSPENDS int coil_accept(int fd, struct sockaddr *addr, socklen_t *addrlen,
 void coil_accept_start(struct coil_future *future, int fd, struct sockaddr *addr,
                        socklen_t *addrlen, int flags);
 
-/* Connects; -EINPROGRESS never surfaces. IORING_OP_CONNECT. */
+/* Connects; -EINPROGRESS never surfaces. After a deadline or a cancellation close the socket: it
+ * goes on connecting, and a second coil_connect() returns -EALREADY. IORING_OP_CONNECT. */
 COIL_SUSPENDS int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen);
 void coil_connect_start(struct coil_future *future, int fd, const struct sockaddr *addr,
                         socklen_t addrlen);
