@@ -30,12 +30,6 @@ static int echo(void *arg)
     return 0; /* A lost client is no failure of the server: do not cancel the others. */
 }
 
-/* Whether coil_stop() ended it, or who accepts for all left, which has its own error if any. */
-static bool is_good_end(int result)
-{
-    return result == -ESHUTDOWN || result == -EPIPE;
-}
-
 /* Serves the connections of one core, until coil_stop(); then until they end or the grace does. */
 static int serve(void *arg)
 {
@@ -49,7 +43,7 @@ static int serve(void *arg)
     }
     /* Who connects from here on is refused, not left waiting. */
     coil_listener_leave(conn.listener);
-    return coil_scope_close(&connections, is_good_end(conn.fd) ? 0 : conn.fd);
+    return coil_scope_close(&connections, conn.fd == -ESHUTDOWN ? 0 : conn.fd);
 }
 
 static int serve_on_all_cores(struct coil_listener *listener)

@@ -56,12 +56,12 @@ COIL_MUST_CHECK int coil_listener_address(const struct coil_listener *listener,
  * Waits for the next connection of the calling core and returns its descriptor, which is the
  * caller's. By one coroutine of each core; with COIL_BALANCE_LEAST connections come to any core
  * only while the one that opened the listener is in here. Errors are those of coil_acceptor_next(),
- * and -EPIPE: the core that accepts for all has left.
+ * and -EPIPE: this core has left, or the one that accepts for all has, without a coil_stop().
  *
  * After coil_stop() all come that were connected, also those whose handshake ends within 10 ms, and
- * then -ESHUTDOWN: if each core that gets it leaves, no client finds its connection reset. Who
- * begins to connect meanwhile hears nothing, asks again after a second, as TCP does, and is
- * refused.
+ * then, on every core, -ESHUTDOWN: if each core that gets it leaves, no client finds its connection
+ * reset. Who begins to connect meanwhile hears nothing, asks again after a second, as TCP does, and
+ * is refused.
  */
 COIL_SUSPENDS int coil_listener_next(struct coil_listener *listener);
 

@@ -28,6 +28,7 @@ struct coil_listener_core {
     int fd; /* its own socket; -1: it has none */
     bool accepts;
     bool deaf, has_waited; /* since coil_stop() */
+    bool stopped;          /* it left after coil_stop() */
     uint32_t load; /* connections that have not ended; written by whoever hands one over, too */
     char pad[64];
 };
@@ -153,17 +154,31 @@ static int accept_next(struct coil_listener_core *core)
     return err < 0 ? err : coil_acceptor_next(&core->acceptor);
 }
 
+static bool has_left(const struct coil_listener_core *core)
+{
+    return (coil__count_read(&core->load) & LEFT) != 0;
+}
+
+/* The next connection that is handed to this core. */
+static int take_next(const struct coil_listener *listener, struct coil_listener_core *core)
+{
+    int conn;
+    int err = coil_xchan_recv(&core->inbox, &conn);
+    /* Whoever accepts closed the inbox, and had written before that whether it was stopped. */
+    if (err == -EPIPE && listener->cores[listener->home].stopped)
+        return -ESHUTDOWN;
+    return err < 0 ? err : conn;
+}
+
 int coil_listener_next(struct coil_listener *listener)
 {
     struct coil_listener_core *core = mine(listener);
     bool one_accepts = listener->balance == COIL_BALANCE_LEAST;
-    int conn;
-    if (one_accepts && coil_core_self() != listener->home) {
-        int err = coil_xchan_recv(&core->inbox, &conn);
-        return err < 0 ? err : conn;
-    }
-    if (core->fd < 0)
+    if (has_left(core))
         return -EPIPE;
+    if (one_accepts && coil_core_self() != listener->home)
+        return take_next(listener, core);
+    int conn;
     if (!core->accepts)
         coil_acceptor_open(&core->acceptor, core->fd, 0);
     core->accepts = true;
@@ -194,7 +209,7 @@ static void empty_inbox(struct coil_listener_core *core)
 void coil_listener_leave(struct coil_listener *listener)
 {
     struct coil_listener_core *core = mine(listener);
-    if ((coil__count_read(&core->load) & LEFT) != 0)
+    if (has_left(core))
         return;
     coil__count_mark(&core->load, LEFT);
     if (core->accepts)
@@ -205,6 +220,7 @@ void coil_listener_leave(struct coil_listener *listener)
         return;
     coil_close(core->fd);
     core->fd = -1;
+    core->stopped = coil_stopping();
     for (unsigned i = 0; i < listener->core_count && listener->balance == COIL_BALANCE_LEAST; i++)
         coil_xchan_close(&listener->cores[i].inbox); /* they take what they have, and end */
 }

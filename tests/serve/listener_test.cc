@@ -179,6 +179,73 @@ TEST(Listener, WithLeastEndsEverywhereWhenTheAcceptingCoreLeaves)
         cores(3));
 }
 
+/* Also those that take the last of what they were given when it has left long since. */
+TEST(Listener, WithLeastIsStoppedOnEveryCoreWhenTheAcceptingCoreIs)
+{
+    run(
+        [] {
+            constexpr int kConnections = 9;
+            Service service(COIL_BALANCE_LEAST);
+            std::vector<Fd> clients;
+            for (int i = 0; i < kConnections; i++)
+                clients.push_back(connect_to(service.addr));
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            EXPECT_EQ(0, children.spawn_on(scope, 1, [&] { return service.serve(); }));
+            coil_stop(600 * COIL_SEC);
+            EXPECT_EQ(0, service.serve());
+            EXPECT_EQ(0, children.spawn_on(scope, 2, [&] { return service.serve(); }));
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            EXPECT_EQ(kConnections, service.total);
+            for (unsigned core = 0; core < 3; core++) {
+                EXPECT_EQ(-ESHUTDOWN, service.ends[core]) << core;
+                EXPECT_EQ(size_t(kConnections / 3), service.conns[core].size()) << core;
+            }
+            service.close_all();
+            return 0;
+        },
+        cores(3));
+}
+
+/* Nobody else is to take it for a failure: it may have been cancelled, when the grace is over. */
+TEST(Listener, WithLeastIsStoppedOnEveryCoreHoweverTheAcceptingCoreEndsThen)
+{
+    run(
+        [] {
+            Service service(COIL_BALANCE_LEAST);
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            EXPECT_EQ(0, children.spawn_on(scope, 1, [&] { return service.serve(); }));
+            coil_stop(600 * COIL_SEC);
+            EXPECT_EQ(0, service.serve(0));
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            EXPECT_EQ(-ESHUTDOWN, service.ends[1]);
+            return 0;
+        },
+        cores(2));
+}
+
+/* Who has left knows of no stop. */
+TEST(Listener, GivesNothingToACoreThatHasLeft)
+{
+    for (coil_balance balance : {COIL_BALANCE_KERNEL, COIL_BALANCE_LEAST}) {
+        run(
+            [=] {
+                Service service(balance);
+                for (unsigned core = 0; core < 2; core++) {
+                    EXPECT_EQ(-EPIPE, call(core, [&] {
+                        coil_listener_leave(&service.listener);
+                        return coil_listener_next(&service.listener);
+                    }));
+                }
+                coil_stop(600 * COIL_SEC);
+                EXPECT_EQ(-EPIPE, call(1, [&] { return coil_listener_next(&service.listener); }));
+                return 0;
+            },
+            cores(2));
+    }
+}
+
 /* Connections come while cores leave one after the other: each is served, or closed. */
 TEST(Listener, LosesNoConnectionWhenCoresLeave)
 {
@@ -272,7 +339,7 @@ int answer_all(coil_listener &listener)
             return 0;
         });
     }
-    EXPECT_TRUE(conn == -ESHUTDOWN || conn == -EPIPE) << conn;
+    EXPECT_EQ(-ESHUTDOWN, conn);
     coil_listener_leave(&listener);
     return coil_scope_close(&conns, 0);
 }
