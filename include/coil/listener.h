@@ -25,8 +25,9 @@ enum coil_balance {
     COIL_BALANCE_KERNEL,
 
     /* The core that opened the listener accepts for all, and hands each connection to the core that
-     * has the fewest open ones. They differ by one at most when connections come, unless a core is
-     * 64 behind with taking them, when the one that accepts keeps some; each costs a message. */
+     * has the fewest open ones. They differ by one at most when connections come, however many at
+     * once, unless a core is as far behind with taking them as the backlog (but 64 to 4096), when
+     * the one that accepts keeps some; each costs a message. */
     COIL_BALANCE_LEAST,
 };
 

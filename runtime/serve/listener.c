@@ -14,7 +14,8 @@
 #include <stdlib.h>
 
 enum {
-    INBOX = 64,      /* connections handed to a core ahead; then whoever accepts keeps them */
+    ROOM_MIN = 64, /* connections in an inbox; then whoever accepts keeps them */
+    ROOM_MAX = 4096,
     LEFT = 1u << 30, /* the load of a core that takes no more */
 };
 
@@ -24,8 +25,8 @@ static const int64_t last_packets = 10 * COIL_MSEC;
 struct coil_listener_core {
     struct coil_acceptor acceptor;
     struct coil_xchan inbox;
-    int conns[INBOX];
-    int fd; /* its own socket; -1: it has none */
+    int *conns; /* the slots of the inbox, if it has any */
+    int fd;     /* its own socket; -1: it has none */
     bool accepts;
     bool deaf, has_waited; /* since coil_stop() */
     bool stopped;          /* it left after coil_stop() */
@@ -38,6 +39,25 @@ static struct coil_listener_core *mine(const struct coil_listener *listener)
     (void)coil__self();
     coil__require(listener->cores != NULL, "coil_listener: it is not open");
     return &listener->cores[coil_core_self()];
+}
+
+/*
+ * An inbox has room for as many as the queue of a socket: all of those may come within one turn, at
+ * whose end the other cores hear of them. What keeps a core from more than its share is its load. A
+ * negative backlog is the largest, as it is to the kernel.
+ */
+static int open_inboxes(struct coil_listener *listener, int backlog)
+{
+    unsigned wanted = (unsigned)backlog;
+    unsigned room = wanted < ROOM_MIN ? ROOM_MIN : wanted < ROOM_MAX ? wanted : ROOM_MAX;
+    for (unsigned i = 0; i < listener->core_count; i++) {
+        struct coil_listener_core *core = &listener->cores[i];
+        core->conns = calloc(room, sizeof(*core->conns));
+        if (core->conns == NULL)
+            return -ENOMEM;
+        coil_xchan_init(&core->inbox, core->conns, sizeof(*core->conns), room);
+    }
+    return 0;
 }
 
 /* The others have to be bound to the port that the first one got. */
@@ -75,12 +95,12 @@ int coil_listener_open(struct coil_listener *listener, const struct sockaddr *ad
     listener->cores = calloc(listener->core_count, sizeof(*listener->cores));
     if (listener->cores == NULL)
         return -ENOMEM;
-    for (unsigned i = 0; i < listener->core_count; i++) {
-        struct coil_listener_core *core = &listener->cores[i];
-        core->fd = -1;
-        coil_xchan_init(&core->inbox, core->conns, sizeof(core->conns[0]), INBOX);
-    }
-    int err = open_sockets(listener, addr, addrlen, backlog);
+    for (unsigned i = 0; i < listener->core_count; i++)
+        listener->cores[i].fd = -1;
+    /* Inboxes that are all zero are empty, and nobody will send to them. */
+    int err = balance == COIL_BALANCE_LEAST ? open_inboxes(listener, backlog) : 0;
+    if (err == 0)
+        err = open_sockets(listener, addr, addrlen, backlog);
     if (err < 0)
         coil_listener_destroy(listener);
     return err;
@@ -234,6 +254,7 @@ void coil_listener_destroy(struct coil_listener *listener)
         coil__require(!core->accepts, "coil_listener_destroy: a core has not left it");
         empty_inbox(core);
         coil_xchan_destroy(&core->inbox);
+        free(core->conns);
         if (core->fd >= 0)
             coil_close(core->fd);
     }

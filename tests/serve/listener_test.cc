@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -21,11 +22,13 @@ struct Service {
     std::atomic<int> total{0};
     std::vector<int> ends; /* what ended each core's loop */
 
-    explicit Service(coil_balance balance) : conns(coil_core_count()), ends(coil_core_count(), 1)
+    explicit Service(coil_balance balance, int backlog = 500)
+        : conns(coil_core_count()), ends(coil_core_count(), 1)
     {
         sockaddr_in any = loopback();
         socklen_t len = sizeof(addr);
-        EXPECT_EQ(0, coil_listener_open(&listener, as_sockaddr(any), sizeof(any), 500, balance));
+        EXPECT_EQ(0,
+                  coil_listener_open(&listener, as_sockaddr(any), sizeof(any), backlog, balance));
         EXPECT_EQ(0, coil_listener_address(&listener, reinterpret_cast<sockaddr *>(&addr), &len));
     }
     ~Service() { coil_listener_destroy(&listener); }
@@ -129,25 +132,76 @@ TEST(Listener, WithLeastHandsConnectionsToTheCoreThatHasTheFewest)
         cores(3));
 }
 
-/* It has 64 in its inbox and takes none of them: whatever else comes is not on its account. */
-TEST(Listener, WithLeastKeepsWhatACoreHasNoRoomFor)
+/* All come within a turn of the core that accepts, before the others can hear of any. */
+TEST(Listener, WithLeastSharesABurstEvenly)
 {
     run(
         [] {
-            constexpr int kRoom = 64, kConnections = 160;
+            constexpr int kConnections = 300;
             Service service(COIL_BALANCE_LEAST);
+            std::vector<Fd> clients;
+            for (int i = 0; i < kConnections; i++)
+                clients.push_back(connect_to(service.addr));
+            Children children;
+            COIL_SCOPE(scope, COIL_FOREVER);
+            start(service, children, scope);
+            wait_until([&] { return service.total == kConnections; });
+            coil_scope_cancel(&scope);
+            EXPECT_EQ(0, coil_scope_close(&scope, 0));
+            for (const std::vector<int> &conns : service.conns)
+                EXPECT_EQ(size_t(kConnections / 2), conns.size());
+            service.close_all();
+            return 0;
+        },
+        cores(2));
+}
+
+/* Nobody waits for it: its own lie in its inbox, until that has as many as the backlog. Whatever
+ * else comes is not on its account. */
+TEST(Listener, WithLeastGivesACoreThatTakesNoneItsShareAndKeepsWhatItHasNoRoomFor)
+{
+    int descriptors = open_descriptors();
+    run(
+        [] {
+            constexpr unsigned kBacklog = 80;
+            Service service(COIL_BALANCE_LEAST, kBacklog);
+            auto load = [&](unsigned core) { return coil_listener_load(&service.listener, core); };
             Children children;
             COIL_SCOPE(scope, COIL_FOREVER);
             EXPECT_EQ(0, children.spawn_on(scope, 0, [&] { return service.serve(); }));
             std::vector<Fd> clients;
-            for (int i = 0; i < kConnections; i++)
-                clients.push_back(connect_to(service.addr));
-            wait_until([&] { return service.total == kConnections - kRoom; });
-            EXPECT_EQ(unsigned(kConnections - kRoom), coil_listener_load(&service.listener, 0));
-            EXPECT_EQ(unsigned(kRoom), coil_listener_load(&service.listener, 1));
+            for (unsigned expected : {40u, 80u, 80u}) {
+                for (unsigned i = 0; i < kBacklog; i++)
+                    clients.push_back(connect_to(service.addr));
+                wait_until([&] { return load(0) + load(1) >= clients.size(); });
+                EXPECT_EQ(expected, load(1));
+            }
+            EXPECT_EQ(2 * kBacklog, unsigned(service.total));
             coil_scope_cancel(&scope);
             EXPECT_EQ(0, coil_scope_close(&scope, 0));
             service.close_all();
+            return 0;
+        },
+        cores(2));
+    EXPECT_EQ(descriptors, open_descriptors());
+}
+
+TEST(Listener, TakesAnyBacklog)
+{
+    run(
+        [] {
+            for (int backlog : {INT_MIN, -1, 0, INT_MAX}) {
+                Service service(COIL_BALANCE_LEAST, backlog);
+                EXPECT_EQ(0, call(1, [&] {
+                              coil_listener_leave(&service.listener);
+                              return 0;
+                          }));
+                Fd client = connect_to(service.addr);
+                int conn = coil_listener_next(&service.listener);
+                EXPECT_GE(conn, 0);
+                EXPECT_EQ(0, coil_close(conn));
+                coil_listener_leave(&service.listener);
+            }
             return 0;
         },
         cores(2));
