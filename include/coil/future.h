@@ -120,7 +120,7 @@ struct coil_entry {
     union {
         struct coil_link accepting; /* those in flight that take connections */
         struct coil_sending sending;
-        int64_t position; /* the file's own, before; less than 0: it has none */
+        int64_t position; /* the file's own, before */
     };
     union {
         uint32_t memory; /* what a transfer goes to or comes from, by its number */
