@@ -373,8 +373,8 @@ static void run_windows(struct harness *harness, const struct point *point,
     struct bench_case bench_case = {
         .metrics = metrics,
         .metric_count = metric_count,
-        .window_ms = 500,
-        .quick_window_ms = point->user_time ? 60 : 25,
+        .window_ms = 300,
+        .quick_window_ms = point->user_time ? 50 : 20,
         .two_cpus = harness->placement.load_cpu >= 0,
     };
     run_case(harness, &bench_case, point, those, count, measure, NULL);

@@ -20,7 +20,7 @@
 enum {
     HOT_CHUNK = 1000, /* spawns between two looks at the clock */
     WARM = 1000,
-    COLD_COUNT = 10000,
+    COLD_COUNT = 5000,
     /* As coil's default slots, so that both pay for as many page tables. */
     STACK_SIZE = 128 * 1024,
 };

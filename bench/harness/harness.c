@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MS = 1000000 };
+enum { MS = 1000000, PLACEMENT_BUDGET = 1500 * MS, QUICK_PLACEMENT_BUDGET = 50 * MS };
 
 /* Everything that the rounds of one case bring about. */
 struct rounds {
@@ -79,8 +79,8 @@ static bool measure_placed(struct rounds *rounds, unsigned subject, enum distanc
 /*
  * One turn of all subjects, another of which begins each time, lest one always comes after the same
  * other, whose traces a device or a cache may still bear. Near is compared with near. When the
- * machine has not offered that for a long time, a round is taken as the CPUs are; and if they do
- * not even stay so, it counts all the same, and the table says so.
+ * machine has not offered that for a second or two, a round is taken as the CPUs are; and if they
+ * do not even stay so, it counts all the same, and the table says so.
  */
 static void take_round(struct rounds *rounds, double figures[SUBJECT_MAX][METRIC_MAX])
 {
@@ -212,6 +212,7 @@ void harness_case(struct harness *harness, const struct bench_case *bench_case)
             drop_subject(rounds, i, bench_case->subjects[i].skipped);
     }
 
+    harness->placement_budget_ns = harness->quick ? QUICK_PLACEMENT_BUDGET : PLACEMENT_BUDGET;
     unsigned count = bench_case->rounds != 0 ? bench_case->rounds : harness->rounds;
     for (; rounds->done < count; rounds->done++) {
         double figures[SUBJECT_MAX][METRIC_MAX] = {0};

@@ -65,7 +65,7 @@ struct harness {
     bool no_table;
     bool coil_failed; /* in a case that can be measured here */
     struct placement placement;
-    int64_t placement_budget_ns; /* time left for windows that had to be thrown away */
+    int64_t placement_budget_ns; /* what the case has left for windows that were thrown away */
     struct results results;
 };
 

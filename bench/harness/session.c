@@ -92,7 +92,6 @@ void harness_open(struct harness *harness, int argc, char **argv, const char *be
     /* Nobody would read the results: do not go on when bench/run is killed. */
     if (harness->no_table)
         prctl(PR_SET_PDEATHSIG, SIGTERM);
-    harness->placement_budget_ns = INT64_C(1000000000) * (harness->quick ? 1 : 25);
     placement_open(&harness->placement);
     placement_pin(harness->placement.server_cpu);
 
