@@ -116,13 +116,13 @@ static inline void coil__spin_hit(struct coil__spin *spin, uint32_t ended, const
     }
     spin->others += met == NULL || met != spin->met;
     spin->met = met;
-    if (spin->weighed <= COIL__SPIN_WEIGHED)
-        return;
-    spin->weighed = 0;
-    if (ended - spin->ended >= COIL__SPIN_MANY && spin->others >= COIL__SPIN_OTHERS)
+    /* Both only grow, so what they say can be known early: where turns are few and long. */
+    if (ended - spin->ended >= COIL__SPIN_MANY && spin->others >= COIL__SPIN_OTHERS) {
         coil__spin_rest(spin);
-    else
+    } else if (spin->weighed > COIL__SPIN_WEIGHED) {
+        spin->weighed = 0;
         spin->next_rest = COIL__SPIN_REST_MIN;
+    }
 }
 
 /* Nothing came in time. */

@@ -101,6 +101,19 @@ TEST(Spin, IsGivenUpByACoreThatServesManyAtOnce)
     EXPECT_EQ(waits, tries_among(spin, waits, 2, 2));
 }
 
+TEST(Spin, IsGivenUpSoonWhereHundredsAreServedAtOnce)
+{
+    coil__spin spin;
+    coil__spin_init(&spin, COIL_SPIN_ADAPTIVE);
+    uint32_t ended = 0;
+    int tries = 0;
+    while (coil__spin_span(&spin) > 0 && tries < COIL__SPIN_WEIGHED) {
+        tries++;
+        coil__spin_hit(&spin, ended += 300, nullptr);
+    }
+    EXPECT_EQ(int(COIL__SPIN_OTHERS), tries);
+}
+
 TEST(Spin, GoesOnForASinglePeerHoweverManyOperationsARequestTakes)
 {
     coil__spin spin;
