@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Channels between the coroutines of one core: queues of values of one size, which are copied in
- * and out, in memory that the caller provides. For several cores there is coil/xchan.h.
+ * and out, in memory that the caller provides. For several cores there is coil/xchan.h; this one
+ * aborts when it is seen to be used on another core than where a coroutine waits for it.
  *
  *     int slots[16];
  *     struct coil_chan chan;

@@ -30,6 +30,7 @@ struct coil__callee;
 
 /* private: the core of a coil_run() */
 struct coil__core;
+struct coil__sched;
 
 /* private: what a core knows of a descriptor number */
 struct coil__fd;
@@ -94,6 +95,7 @@ struct coil_waiting {
     void *object;   /* what it waits for */
     void *value;    /* what a channel copies from or to; the mutex that a condition gives back */
     int64_t result; /* what it will have been when its turn comes */
+    const struct coil__sched *home; /* of who waits */
 };
 
 /* private: a place among those who wait for a channel between cores */

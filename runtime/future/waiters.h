@@ -19,16 +19,28 @@ static inline struct coil_future *coil__waiters_of(struct coil_link *link)
     return coil__container_of(link, struct coil_future, waiting.link);
 }
 
+/* What coroutines of one core wait for is theirs. One that runs on another core would wake them
+ * from there: found out here, as long as one waits. */
+static inline void coil__waiters_check_core(const struct coil_future *waiting)
+{
+    coil__require(waiting->waiting.home == coil__sched,
+                  "a lock, signal or channel of one core is used on another one as well");
+}
+
 static inline void coil__waiters_append(struct coil_link *waiters, struct coil_future *future)
 {
     if (coil__waiters_empty(waiters))
         coil__list_init(waiters);
+    else
+        coil__waiters_check_core(coil__waiters_of(waiters->next));
+    future->waiting.home = coil__sched;
     coil__list_append(waiters, &future->waiting.link);
 }
 
 static inline void coil__waiters_remove(struct coil_link *waiters, struct coil_future *future)
 {
     coil__assert(coil__list_linked(&future->waiting.link));
+    coil__waiters_check_core(future);
     coil__list_remove(&future->waiting.link);
     if (coil__list_empty(waiters))
         *waiters = (struct coil_link){NULL, NULL};

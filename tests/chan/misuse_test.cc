@@ -76,6 +76,16 @@ const Misuse kChannels[] = {
          coil_chan_recv_start(&recv, &chan, &value);
          return 0;
      }},
+    {"SendFromAnotherCoreThanWhereOneReceives", kWaiters, kOtherCore, kChild,
+     [] {
+         coil_chan chan;
+         int value = 0;
+         coil_chan_init(&chan, nullptr, sizeof(int), 0);
+         COIL_FUTURE(recv);
+         coil_chan_recv_start(&recv, &chan, &value);
+         return call(1, [&] { return coil_chan_send(&chan, &value); });
+     },
+     2},
     {"SendOutside", kTask, kOutside, "",
      [] {
          Idle idle;

@@ -34,6 +34,11 @@ constexpr const char *kOutside =
     "called outside a coroutine: only fn of coil_run\\(\\) and what it spawns may";
 constexpr const char *kLockHeld = "a coroutine returned with a lock held";
 
+/* What is said where one of several cores uses what belongs to another. */
+constexpr const char *kWaiters = "future/waiters.h";
+constexpr const char *kOtherCore =
+    "a lock, signal or channel of one core is used on another one as well";
+
 /* What is told of an operation that was left in flight, and where. Debug builds know more: the line
  * of the user that started it. */
 constexpr const char *kOrigin = "coro/origin_(none|debug).h";

@@ -57,6 +57,17 @@ int lock_what_one_writes(int (*lock)(coil_rwlock *))
 }
 
 const Misuse kLocks[] = {
+    {"MutexLockFromAnotherCoreThanWhereOneWaits", kWaiters, kOtherCore, kChild,
+     [] {
+         coil_mutex mutex = COIL_ZERO;
+         EXPECT_EQ(0, coil_mutex_lock(&mutex));
+         Children children;
+         COIL_SCOPE(scope, COIL_FOREVER);
+         children.start(scope, [&] { return coil_mutex_lock(&mutex); });
+         give_way();
+         return call(1, [&] { return coil_mutex_lock(&mutex); });
+     },
+     2},
     {"MutexUnlockOfAFreeOne", kMutex, kNotOwner, kFirst, use<coil_mutex, coil_mutex_unlock>},
     {"MutexUnlockOfAnothers", kMutex, kNotOwner, kFirst,
      [] { return use_while_held<coil_mutex>(coil_mutex_lock, coil_mutex_unlock); }},
@@ -203,6 +214,17 @@ const Misuse kSignals[] = {
              },
              coil_wait_group_destroy);
      }},
+    {"EventSetFromAnotherCoreThanWhereOneWaits", kWaiters, kOtherCore, kChild,
+     [] {
+         coil_event event = COIL_ZERO;
+         COIL_FUTURE(wait);
+         coil_event_wait_start(&wait, &event);
+         return call(1, [&] {
+             coil_event_set(&event);
+             return 0;
+         });
+     },
+     2},
     {"OnceFromWithin", kOnce, "coil_once_run: called by the function that it runs", kFirst,
      [] {
          struct coil_once once = COIL_ZERO;
