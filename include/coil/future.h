@@ -123,6 +123,7 @@ struct coil_entry {
         struct coil_link accepting; /* those in flight that take connections */
         struct coil_sending sending;
         int64_t position; /* the file's own, before */
+        struct coil_timer pause; /* of a close, until it asks those in flight again to stop */
     };
     union {
         uint32_t memory; /* what a transfer goes to or comes from, by its number */
@@ -131,7 +132,7 @@ struct coil_entry {
         int32_t fd;
     };
     uint32_t closes; /* of the number, when it began */
-    uint32_t told;   /* the events that end a poll */
+    uint32_t told;   /* the events that end a poll; how often a close has asked */
     int32_t seen;    /* those that did, while it is being stopped */
 };
 
@@ -166,7 +167,10 @@ struct coil_future {
 /*
  * Waits for the operation and returns its result: what the system call of the
  * same name would return, with -errno in place of errno. -EFBIG at RLIMIT_FSIZE
- * comes without SIGXFSZ.
+ * comes without SIGXFSZ. -EINTR: the process was stopped (SIGSTOP, a debugger,
+ * a freezer) while a thread of the kernel did it, in a file system that takes
+ * that for an interruption, as FUSE does; nothing happened: begin again, as the
+ * functions named _all do.
  *
  * If an enclosing scope is cancelled the operation is cancelled too, and the
  * call returns once the kernel has let go of the buffers. An operation that

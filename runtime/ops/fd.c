@@ -3,7 +3,6 @@
 #include "ops/op.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 static const struct coil_future_kind nop_kind = {.name = "nop", .cancel = coil__op_cancel};
 
@@ -13,6 +12,8 @@ ssize_t coil_read_all(int fd, void *buf, size_t len)
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_read(fd, (char *)buf + done, len - done);
+        if (coil__op_repeats(n))
+            continue;
         if (n < 0)
             return coil__op_outcome(done, n);
         if (n == 0)
@@ -28,6 +29,8 @@ ssize_t coil_write_all(int fd, const void *buf, size_t len)
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_write(fd, (const char *)buf + done, len - done);
+        if (coil__op_repeats(n))
+            continue;
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;
         done += (size_t)n;
@@ -90,57 +93,6 @@ int coil_poll(int fd, short events)
     struct coil_future future;
     coil_poll_start(&future, fd, events);
     return (int)coil__await(&future);
-}
-
-/*
- * The kernel keeps an operation going on a file whose descriptor is closed, so whoever waits for
- * one is let go first. The cancel goes before the close in the same submission, while the number
- * still means this file.
- */
-static void stop_all_on(struct coil__ring *ring, int fd)
-{
-    struct io_uring_sqe *sqe = coil__ring_sqe(ring);
-    ring->closes_stopped = true;
-    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
-    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    coil__ring_push(ring, sqe, COIL__TAG_IGNORE);
-}
-
-/* Nobody stops a close: the kernel had no thread for it, where a file system has a say. */
-static void close_event(struct coil_future *future, int32_t result, uint32_t flags)
-{
-    (void)flags; /* it is the only one */
-    if (result == -ECANCELED && coil__ring_here->driver->may_lack_workers)
-        result = close(future->entry.fd) < 0 ? -errno : 0;
-    coil__future_complete(future, coil__op_result(future, result));
-}
-
-static const struct coil_future_kind close_kind = {
-    .name = "close", .event = close_event, .closes = true};
-
-void coil_close_start(struct coil_future *future, int fd)
-{
-    struct coil_task *task = coil__self();
-    struct coil__ring *ring = coil__ring_here;
-    struct coil__fd *known = coil__fds_at(ring->fds, fd);
-    known->closes++;
-    coil__fds_note_socket(fd, false);
-    if (known->in_flight > 0)
-        stop_all_on(ring, fd);
-    coil__registered_remove(ring, fd);
-
-    struct io_uring_sqe *sqe = coil__op_begin_always(future, &close_kind, task, COIL__NO_FD);
-    future->entry.fd = fd;
-    io_uring_prep_close(sqe, fd);
-    coil__op_fire_events(sqe, future);
-}
-
-int coil_close(int fd)
-{
-    struct coil_future future;
-    coil_close_start(&future, fd);
-    coil__future_wait_uncancellable(&future);
-    return (int)future.result;
 }
 
 void coil_nop_start(struct coil_future *future)

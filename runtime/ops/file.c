@@ -141,6 +141,8 @@ ssize_t coil_pread_all(int fd, void *buf, size_t len, off_t offset)
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
+        if (coil__op_repeats(n))
+            continue;
         if (n < 0)
             return coil__op_outcome(done, n);
         if (n == 0)
@@ -156,6 +158,8 @@ ssize_t coil_pwrite_all(int fd, const void *buf, size_t len, off_t offset)
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_pwrite(fd, (const char *)buf + done, len - done, offset + (off_t)done);
+        if (coil__op_repeats(n))
+            continue;
         if (n <= 0)
             return n < 0 ? coil__op_outcome(done, n) : -EIO;
         done += (size_t)n;

@@ -221,6 +221,8 @@ ssize_t coil_recv_all(int fd, void *buf, size_t len, int flags)
     uint32_t closes = coil__op_closes(fd);
     while (done < len && coil__op_closes(fd) == closes) { /* ends: each round moves bytes */
         ssize_t n = coil_recv(fd, coil__op_rest(buf, done), len - done, flags | MSG_WAITALL);
+        if (coil__op_repeats(n))
+            continue;
         if (n < 0)
             return coil__op_outcome(done, n);
         if (n == 0)
@@ -238,6 +240,8 @@ ssize_t coil_send_all(int fd, const void *buf, size_t len, int flags)
         struct coil_future future;
         coil_send_start(&future, fd, coil__op_rest(buf, done), len - done, flags | MSG_WAITALL);
         ssize_t n = coil__op_await_prompt(&future, len - done);
+        if (coil__op_repeats(n))
+            continue;
         if (n < 0)
             return coil__op_outcome(done, n);
         done += (size_t)n;

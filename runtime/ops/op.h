@@ -30,6 +30,13 @@ static inline ssize_t coil__op_outcome(size_t done, ssize_t err)
     return err == -ECANCELED && done > 0 ? (ssize_t)done : err;
 }
 
+/* Whether one of several steps is to be taken again: that the process was stopped has interrupted
+ * it (ring/ring.c), as often as that happens. */
+static inline bool coil__op_repeats(ssize_t err)
+{
+    return err == -EINTR;
+}
+
 /* How often coil_close() was called for that number on this core. Another count later means that by
  * then the number may be another file's. Outside of a core: 0, for the operation says so. */
 static inline uint32_t coil__op_closes(int fd)

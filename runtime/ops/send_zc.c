@@ -103,6 +103,8 @@ ssize_t coil_send_zc_all(int fd, const void *buf, size_t len, int flags)
     uint32_t closes = coil__op_closes(fd);
     do { /* ends: each round moves bytes or returns; nearly always there is one */
         ssize_t n = coil_send_zc(fd, coil__op_rest(buf, done), len - done, flags | MSG_WAITALL);
+        if (coil__op_repeats(n))
+            continue;
         if (n < 0)
             return coil__op_outcome(done, n);
         done += (size_t)n;

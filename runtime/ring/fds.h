@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 struct coil__fd {
-    uint32_t in_flight; /* operations begun with that number and not ended */
-    uint32_t closes;    /* how often coil_close() was called for it */
+    uint32_t in_flight;   /* operations begun with that number and not ended */
+    uint32_t closes : 31; /* how often coil_close() was called for it */
+    uint32_t stops : 1;   /* the last one has told some of those in flight to stop */
 };
 
 /* More descriptors than the kernel lets a process have by default: larger numbers share places. */

@@ -163,17 +163,19 @@ static bool lacks_worker(const struct coil_future *future)
 }
 
 /* A worker thread that was told to stop says that it was interrupted, or, of some operations, how a
- * system call would be restarted. When we haven't told it, coil_close() has; unless there is no
- * descriptor to close: then the whole process was stopped (SIGSTOP, a debugger). Either way nothing
- * happened. But a close that was interrupted has closed: that is what its file system had to say.
+ * system call would be restarted. When neither we have told it nor coil_close(), the whole process
+ * was stopped (SIGSTOP, a debugger, a freezer). Either way nothing happened. But a close that was
+ * interrupted has closed: that is what its file system had to say.
  */
 int64_t coil__op_stopped(const struct coil_future *future, int32_t result)
 {
+    struct coil__fd *on = future->entry.on;
     bool asked = future->state == COIL__FUTURE_CANCELLING;
+    bool closed = on->stops;
+    on->stops &= on->in_flight > 0;
     if (result == -ECANCELED)
         return !asked && lacks_worker(future) ? -EAGAIN : -ECANCELED;
-    bool stopped_process = future->kind->by_path && !asked;
-    return stopped_process || future->kind->closes ? -EINTR : -ECANCELED;
+    return (asked || closed) && !future->kind->closes ? -ECANCELED : -EINTR;
 }
 
 static struct coil_future *future_of(const struct io_uring_cqe *cqe)

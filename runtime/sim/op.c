@@ -270,13 +270,6 @@ static int32_t evades(struct coil__sim_op *op)
     return -EALREADY;
 }
 
-/* A close asks once, for then the number is another file's. So of what waits for somebody else it
- * misses nothing, as in the kernel, which finds all that has been tried and waits for its file. */
-static bool ends_by_itself(const struct coil__sim_op *op)
-{
-    return op->file == NULL || (!op->file->kind->is_socket && op->file->kind->attempt == NULL);
-}
-
 static bool matches(const struct coil__sim_op *op, const struct io_uring_sqe *cancel,
                     const struct coil__sim_file *file)
 {
@@ -305,7 +298,7 @@ int32_t coil__sim_cancel(struct coil__sim_op *canceller)
                                       : op_of_ring(link);
         if (op == canceller || op->told || !matches(op, cancel, file))
             continue;
-        int32_t evaded = by_data || ends_by_itself(op) ? evades(op) : op->stopped ? -ENOENT : 0;
+        int32_t evaded = evades(op);
         if (evaded == 0) {
             coil__sim_op_stop(op, -ECANCELED);
             count++;

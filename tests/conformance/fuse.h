@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A file system with one empty file, whose every close ends with the same error. */
+/* A file system with one file, whose every close ends with the same error. A first read lasts until
+ * it is interrupted, and then fails; all others are answered at once. */
 #ifndef COIL_TESTS_CONFORMANCE_FUSE_H
 #define COIL_TESTS_CONFORMANCE_FUSE_H
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -17,6 +20,8 @@ namespace coil_test {
 
 class Fuse {
 public:
+    static constexpr size_t kSize = 256;
+
     explicit Fuse(int of_close) : of_close_(of_close)
     {
         device_ = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -46,6 +51,13 @@ public:
     bool is_mounted() const { return is_mounted_; }
     std::string file() const { return std::string(folder_) + "/file"; }
 
+    /* Waits until the first read has come. */
+    void wait_for_reader() const
+    {
+        while (first_read_ == 0)
+            std::this_thread::yield();
+    }
+
 private:
     void serve()
     {
@@ -65,10 +77,11 @@ private:
         attr.ino = node;
         attr.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644;
         attr.nlink = 1;
+        attr.size = kSize;
         return attr;
     }
 
-    void answer(const fuse_in_header &request) const
+    void answer(const fuse_in_header &request)
     {
         fuse_init_out init = {};
         fuse_entry_out entry = {};
@@ -80,6 +93,7 @@ private:
         entry.nodeid = entry.attr.ino = FUSE_ROOT_ID + 1;
         entry.attr = attributes(entry.nodeid);
         attr.attr = attributes(request.nodeid);
+        opened.open_flags = FOPEN_DIRECT_IO;
         switch (request.opcode) {
         case FUSE_INIT:
             return reply(request, 0, &init, sizeof(init));
@@ -89,17 +103,38 @@ private:
             return reply(request, 0, &attr, sizeof(attr));
         case FUSE_OPEN:
             return reply(request, 0, &opened, sizeof(opened));
+        case FUSE_READ:
+            return read_once(request);
+        case FUSE_INTERRUPT:
+            return interrupt(request);
         case FUSE_FLUSH:
             return reply(request, of_close_, nullptr, 0);
         case FUSE_RELEASE:
             return reply(request, 0, nullptr, 0);
         case FUSE_FORGET:
         case FUSE_BATCH_FORGET:
-        case FUSE_INTERRUPT:
             return; /* these want no answer */
         default:
             return reply(request, -ENOSYS, nullptr, 0);
         }
+    }
+
+    void read_once(const fuse_in_header &request)
+    {
+        const auto &in = *reinterpret_cast<const fuse_read_in *>(&request + 1);
+        if (first_read_ == 0)
+            first_read_ = request.unique;
+        else
+            reply(request, 0, bytes_, std::min(sizeof(bytes_), size_t(in.size)));
+    }
+
+    void interrupt(const fuse_in_header &request) const
+    {
+        const auto &in = *reinterpret_cast<const fuse_interrupt_in *>(&request + 1);
+        fuse_in_header interrupted = {};
+        interrupted.unique = in.unique;
+        if (in.unique == first_read_)
+            reply(interrupted, -EINTR, nullptr, 0);
     }
 
     void reply(const fuse_in_header &request, int error, const void *body, size_t len) const
@@ -116,6 +151,8 @@ private:
         (void)written; /* nobody waits for it any more */
     }
 
+    const char bytes_[kSize] = {};
+    std::atomic<uint64_t> first_read_{0};
     int of_close_;
     int device_ = -1;
     char folder_[32] = "/tmp/coil-fuse-XXXXXX";

@@ -9,8 +9,11 @@
 #include <coil/receiver.h>
 #include <coil/stop.h>
 #include <algorithm>
+#include <atomic>
 #include <ctime>
 #include <sched.h>
+#include <sys/un.h>
+#include <thread>
 
 namespace {
 
@@ -429,6 +432,69 @@ TEST(Close, LetsGoAReadThatAWorkerOfTheKernelWaitsFor)
         result = run(body, on_kernel());
     }
     EXPECT_EQ(0, result);
+}
+
+/* What moves from one of the kernel's queues to another is in none of them for a moment. */
+TEST(Close, LetsGoWhoReceivesWhatComesInSmallPieces)
+{
+    static char rest[8 << 20];
+    auto body = [] {
+        Pair pair = make_tcp_pair();
+        std::atomic<bool> is_over{false};
+        std::thread peer([&] {
+            const char piece[300] = {};
+            while (!is_over)
+                send(pair.right, piece, sizeof(piece), MSG_DONTWAIT | MSG_NOSIGNAL);
+        });
+        int number = pair.left.release();
+        bool has_ended = false;
+        const Body reader = [&] {
+            has_ended = coil_recv_all(number, rest, sizeof(rest), 0) != 0;
+            return 0;
+        };
+        COIL_SCOPE(scope, coil_after(10 * COIL_SEC));
+        spawn(&scope, reader);
+        EXPECT_EQ(0, coil_sleep(COIL_MSEC));
+        EXPECT_EQ(0, coil_close(number));
+        is_over = true;
+        int result = coil_scope_close(&scope, 0);
+        peer.join();
+        EXPECT_TRUE(has_ended);
+        return result;
+    };
+    for (int round = 0; round < 20; round++)
+        ASSERT_EQ(0, run(body, on_kernel()));
+}
+
+/* Likewise on its way to a worker. */
+TEST(Close, LetsGoASendThatTheKernelIsAboutToGiveToAWorker)
+{
+    auto body = [] {
+        Fd receiver(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        Fd filler(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address = {};
+        socklen_t len = sizeof(address);
+        address.sun_family = AF_UNIX;
+        EXPECT_EQ(0, bind(receiver, reinterpret_cast<sockaddr *>(&address), sizeof(sa_family_t)));
+        EXPECT_EQ(0, getsockname(receiver, reinterpret_cast<sockaddr *>(&address), &len));
+        while (sendto(filler, "!", 1, MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&address), len) ==
+               1)
+            ; /* ends: the queue is short */
+        iovec part = {&len, 1};
+        msghdr message = {};
+        message.msg_name = &address;
+        message.msg_namelen = len;
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        int number = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)).release();
+        COIL_FUTURE(sending);
+        coil_sendmsg_start(&sending, number, &message, 0);
+        EXPECT_EQ(0, coil_yield());
+        EXPECT_EQ(0, coil_close(number));
+        EXPECT_EQ(-ECANCELED, coil_await_until(&sending, coil_after(10 * COIL_SEC)));
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, on_kernel()));
 }
 
 } // namespace

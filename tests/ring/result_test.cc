@@ -12,44 +12,66 @@ namespace {
 
 constexpr int kRestart[] = {-512, -513, -514, -516}; /* the kernel's ERESTARTSYS and its kin */
 
-int64_t result_of(bool by_path, coil__future_state state, int result)
+/* Of an operation on a descriptor that coil_close() is closing, or on another one. */
+int64_t result_of(bool closed, coil__future_state state, int result)
 {
     coil_future_kind kind = {};
-    kind.by_path = by_path;
+    coil__fd on = {};
+    on.in_flight = 1;
+    on.stops = closed;
     coil_future future = {};
     future.kind = &kind;
     future.state = state;
-    return coil__op_result(&future, result);
+    future.entry.on = &on;
+    int64_t meant = coil__op_result(&future, result);
+    EXPECT_EQ(closed, on.stops) << "another one is in flight";
+    return meant;
 }
 
 TEST(OpResult, OfAnInterruptedOperationIsThatOfACancelledOne)
 {
-    EXPECT_EQ(-ECANCELED, result_of(false, COIL__FUTURE_CANCELLING, -EINTR));
-    EXPECT_EQ(-ECANCELED, result_of(true, COIL__FUTURE_CANCELLING, -EINTR));
-    for (int restart : kRestart)
-        EXPECT_EQ(-ECANCELED, result_of(true, COIL__FUTURE_CANCELLING, restart));
+    for (bool closed : {false, true}) {
+        EXPECT_EQ(-ECANCELED, result_of(closed, COIL__FUTURE_CANCELLING, -EINTR));
+        for (int restart : kRestart)
+            EXPECT_EQ(-ECANCELED, result_of(closed, COIL__FUTURE_CANCELLING, restart));
+    }
 }
 
-TEST(OpResult, OfAnInterruptedOperationOnADescriptorNobodyCancelledIsThatOfItsClose)
+TEST(OpResult, OfAnInterruptedOperationNobodyCancelledIsThatOfItsClose)
 {
-    EXPECT_EQ(-ECANCELED, result_of(false, COIL__FUTURE_IN_FLIGHT, -EINTR));
+    EXPECT_EQ(-ECANCELED, result_of(true, COIL__FUTURE_IN_FLIGHT, -EINTR));
     for (int restart : kRestart)
-        EXPECT_EQ(-ECANCELED, result_of(false, COIL__FUTURE_IN_FLIGHT, restart));
+        EXPECT_EQ(-ECANCELED, result_of(true, COIL__FUTURE_IN_FLIGHT, restart));
 }
 
-TEST(OpResult, OfAnInterruptedOperationOnAPathNobodyCancelledSaysThat)
+TEST(OpResult, OfAnInterruptedOperationWhenTheProcessWasStoppedSaysThat)
 {
-    EXPECT_EQ(-EINTR, result_of(true, COIL__FUTURE_IN_FLIGHT, -EINTR));
+    EXPECT_EQ(-EINTR, result_of(false, COIL__FUTURE_IN_FLIGHT, -EINTR));
     for (int restart : kRestart)
-        EXPECT_EQ(-EINTR, result_of(true, COIL__FUTURE_IN_FLIGHT, restart));
+        EXPECT_EQ(-EINTR, result_of(false, COIL__FUTURE_IN_FLIGHT, restart));
+}
+
+TEST(OpResult, OfTheLastThatACloseHasStoppedLeavesTheNumberToOthers)
+{
+    coil_future_kind kind = {};
+    coil__fd on = {};
+    on.stops = true;
+    coil_future future = {};
+    future.kind = &kind;
+    future.state = COIL__FUTURE_IN_FLIGHT;
+    future.entry.on = &on;
+    EXPECT_EQ(-ECANCELED, coil__op_result(&future, -EINTR));
+    EXPECT_EQ(-EINTR, coil__op_result(&future, -EINTR)) << "of another file's";
 }
 
 TEST(OpResult, OfAnInterruptedCloseSaysThatAlsoWhenSomebodyCancelledIt)
 {
     coil_future_kind kind = {};
     kind.closes = true;
+    coil__fd on = {};
     coil_future future = {};
     future.kind = &kind;
+    future.entry.on = &on;
     for (coil__future_state state : {COIL__FUTURE_IN_FLIGHT, COIL__FUTURE_CANCELLING}) {
         future.state = state;
         EXPECT_EQ(-EINTR, coil__op_result(&future, -EINTR));

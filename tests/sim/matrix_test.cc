@@ -45,6 +45,7 @@ constexpr int kSucceeds = 1;
 struct World {
     int listener, client, server, pending, file;
     char buffer[64];
+    bool comes; /* all that is to be received */
     bool parts; /* each operation is done twice, or in two parts, of which the second is forced */
 };
 
@@ -81,19 +82,18 @@ bool means_cancelled(int result)
     return result == -EINTR || result == -512 || result == -ECANCELED;
 }
 
-/* The result itself; and that a system call was interrupted means that it was stopped. */
-int told(int result, Moment)
+/* Where nobody has stopped it, the process was. */
+bool means_interrupted(int result, Moment moment)
 {
-    return means_cancelled(result) ? -ECANCELED : result;
+    return (result == -EINTR || result == -512) && (moment == FIRST || moment == AFTER_A_PART);
 }
 
-/* By a path: a process that was stopped interrupts these, and nobody else has. */
-int told_by_path(int result, Moment moment)
+/* The result itself; and that a system call was interrupted means that it was stopped. */
+int told(int result, Moment moment)
 {
-    bool stopped_process = moment == FIRST || moment == AFTER_A_PART;
-    if ((result == -EINTR || result == -512) && stopped_process)
+    if (means_interrupted(result, moment))
         return -EINTR;
-    return told(result, moment);
+    return means_cancelled(result) ? -ECANCELED : result;
 }
 
 /* Nothing stops it, and it has closed. */
@@ -102,9 +102,11 @@ int told_of_close(int result, Moment)
     return result == -512 ? -EINTR : result;
 }
 
-/* What has moved wins over a cancellation. */
+/* What has moved wins over a cancellation, and what was interrupted is done again. */
 int told_of_all(int result, Moment moment)
 {
+    if (means_interrupted(result, moment))
+        return kSucceeds;
     return means_cancelled(result) && moment == AFTER_A_PART ? kSucceeds : told(result, moment);
 }
 
@@ -219,7 +221,7 @@ ssize_t receive_all(World &world)
 {
     Children children;
     COIL_SCOPE(scope, COIL_FOREVER);
-    if (world.parts) {
+    if (world.comes) {
         children.start(scope, [&] {
             EXPECT_EQ(0, coil_sleep(COIL_MSEC));
             char rest[8] = {};
@@ -346,9 +348,9 @@ const Operation kOperations[] = {
     {"Receiver", IORING_OP_RECV, told_of_receiver, true, next_data},
     {"Shutdown", IORING_OP_SHUTDOWN, told, false,
      [](World &w) { return ssize_t(coil_shutdown(w.client, SHUT_WR)); }},
-    {"Open", IORING_OP_OPENAT, told_by_path, false,
+    {"Open", IORING_OP_OPENAT, told, false,
      [](World &) { return closed(coil_open("other", O_RDWR | O_CREAT, 0600)); }},
-    {"Statx", IORING_OP_STATX, told_by_path, false,
+    {"Statx", IORING_OP_STATX, told, false,
      [](World &) {
          struct statx out;
          return ssize_t(coil_statx(AT_FDCWD, "matrix", 0, STATX_SIZE, &out));
@@ -373,6 +375,7 @@ int do_cell(const Operation &operation, Moment moment, int result)
 {
     World world = {};
     world.parts = moment == AFTER_A_PART;
+    world.comes = moment == AFTER_A_PART || moment == FIRST;
     make(world);
     if (operation.ignores_cancellation && moment >= DURING_CANCEL) {
         EXPECT_EQ(-ECANCELED, wait_for_ever());

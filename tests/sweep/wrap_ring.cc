@@ -53,15 +53,11 @@ void make_fail(io_uring_sqe *sqe, int error)
     sqe->user_data = user_data;
 }
 
-/* The read of an eventfd has no error, nor has emptying a place in the table of files, and a cancel
- * by descriptor finds whatever there is: an operation that is on the move is so on its way to a
- * worker thread, where no socket goes. */
+/* The read of an eventfd has no error, nor has emptying a place in the table of files. */
 bool never_fails(const io_uring_sqe *sqe)
 {
     bool by_place = sqe->opcode == IORING_OP_CLOSE && sqe->file_index != 0;
-    bool by_fd =
-        sqe->opcode == IORING_OP_ASYNC_CANCEL && (sqe->cancel_flags & IORING_ASYNC_CANCEL_FD) != 0;
-    return sqe->user_data == COIL__TAG_BELL || by_fd || by_place;
+    return sqe->user_data == COIL__TAG_BELL || by_place;
 }
 
 void look_at(io_uring_sqe *sqe)
