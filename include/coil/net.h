@@ -44,7 +44,12 @@ void coil_connect_start(struct coil_future *future, int fd, const struct sockadd
 /*
  * Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent,
  * or received: also into the next message of a SOCK_SEQPACKET. Beside MSG_PEEK, which looks at what
- * is there, MSG_WAITALL means nothing.
+ * is there, and MSG_TRUNC, which throws it away, MSG_WAITALL means nothing. SO_RCVTIMEO and
+ * SO_SNDTIMEO do not count: use deadlines.
+ *
+ * Not with io_uring (seen up to Linux 6.18): coil_send() and coil_sendmsg() that wait for room in
+ * the queue of a named Unix datagram socket, as of a logger's. The kernel then delivers an empty
+ * message. Use coil_write() there, or MSG_DONTWAIT, and try again after -EAGAIN.
  */
 COIL_SUSPENDS ssize_t coil_recv(int fd, void *buf, size_t len, int flags);
 COIL_SUSPENDS ssize_t coil_send(int fd, const void *buf, size_t len, int flags);
@@ -86,7 +91,8 @@ COIL_SUSPENDS ssize_t coil_send_zc(int fd, const void *buf, size_t len, int flag
 COIL_SUSPENDS ssize_t coil_send_zc_all(int fd, const void *buf, size_t len, int flags);
 void coil_send_zc_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags);
 
-/* Ends one or both directions; wakes whoever receives on `fd`. */
+/* Ends one or both directions; wakes whoever receives on `fd`, but a receiver that waits for a
+ * buffer: that hears of it when it has one. */
 COIL_SUSPENDS int coil_shutdown(int fd, int how);
 void coil_shutdown_start(struct coil_future *future, int fd, int how);
 

@@ -2,8 +2,8 @@
 /*
  * Locks and signals for the coroutines of one core, for when something must stay as it is while a
  * coroutine waits, or when one waits for others. (Between two waits no other coroutine of the core
- * runs: what fits in there needs no lock.) Across cores use coil_call(): one that is used on another
- * core than where a coroutine waits for it aborts, as soon as that is seen.
+ * runs: what fits in there needs no lock.) Across cores use coil_call(). One that is used on
+ * another core than where a coroutine waits for it aborts, as soon as that is seen.
  *
  *     struct coil_mutex mutex = COIL_ZERO;
  *     int err = coil_mutex_lock(&mutex);

@@ -99,6 +99,8 @@ void coil_close_start(struct coil_future *future, int fd)
     known->closes++;
     coil__fds_note_socket(fd, false);
     coil__registered_remove(ring, fd);
+    if (coil__core_here->buffers != NULL)
+        coil__receivers_let_go(fd);
 
     bool cancels = known->in_flight > 0;
     struct io_uring_sqe *sqe =

@@ -143,10 +143,11 @@ int coil_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
     return (int)coil__await(&future);
 }
 
-/* The kernel goes on to receive where it began, and so would find what it looked at once more. */
+/* The kernel goes on to receive where it began, and so would find what it looked at once more; and
+ * of what is thrown away it forgets how much that was. */
 static int receive_flags(int flags)
 {
-    return (flags & MSG_PEEK) != 0 ? flags & ~MSG_WAITALL : flags;
+    return (flags & (MSG_PEEK | MSG_TRUNC)) != 0 ? flags & ~MSG_WAITALL : flags;
 }
 
 void coil_recv_start(struct coil_future *future, int fd, void *buf, size_t len, int flags)

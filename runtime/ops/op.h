@@ -37,6 +37,9 @@ static inline bool coil__op_repeats(ssize_t err)
     return err == -EINTR;
 }
 
+/* Ends the waits for a receive buffer, which are on no descriptor, of those who receive on `fd`. */
+void coil__receivers_let_go(int fd);
+
 /* How often coil_close() was called for that number on this core. Another count later means that by
  * then the number may be another file's. Outside of a core: 0, for the operation says so. */
 static inline uint32_t coil__op_closes(int fd)

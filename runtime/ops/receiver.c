@@ -138,6 +138,18 @@ static void starved_cancel(struct coil_future *future)
 static const struct coil_future_kind starved_kind = {.name = "wait for a receive buffer",
                                                      .cancel = starved_cancel};
 
+void coil__receivers_let_go(int fd)
+{
+    struct coil_link *starved = &coil__core_here->buffers->starved;
+    struct coil_link *next;
+    for (struct coil_link *link = starved->next; link != starved; link = next) {
+        struct coil_receiver *receiver = coil__container_of(link, struct coil_receiver, starved);
+        next = link->next;
+        if (receiver->fd == fd)
+            starved_cancel(&receiver->future);
+    }
+}
+
 static void starve(struct coil__buffers *buffers, struct coil_receiver *receiver)
 {
     if (coil__future_begin(&receiver->future, &starved_kind))

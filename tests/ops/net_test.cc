@@ -134,6 +134,35 @@ TEST(Net, PeeksAtWhatIsThereAlsoWhereAllIsAskedFor)
               }));
 }
 
+/* In two parts, of which the second has more than is still wanted. */
+TEST(Net, ThrowsAwayAsMuchAsWasAskedFor)
+{
+    EXPECT_EQ(0, run([] {
+                  Pair pair = make_tcp_pair();
+                  COIL_SCOPE(scope, coil_after(10 * COIL_SEC));
+                  const Body thrower = [&] {
+                      EXPECT_EQ(10, coil_recv_all(pair.right, nullptr, 10, MSG_TRUNC));
+                      return 0;
+                  };
+                  spawn(&scope, thrower);
+                  turn();
+                  EXPECT_EQ(4, coil_send(pair.left, "0123", 4, 0));
+                  while (bytes_waiting(pair.right) > 0)
+                      turn();
+                  turn();
+                  EXPECT_EQ(10, coil_send(pair.left, "456789next", 10, 0));
+                  EXPECT_EQ(0, coil_scope_close(&scope, 0));
+                  char bytes[8];
+                  EXPECT_EQ(4, coil_recv(pair.right, bytes, 8, 0));
+                  EXPECT_EQ("next", std::string(bytes, 4));
+                  COIL_FUTURE(recv);
+                  coil_recv_start(&recv, pair.right, nullptr, 8, MSG_TRUNC | MSG_WAITALL);
+                  EXPECT_EQ(4, coil_send(pair.left, "ping", 4, 0));
+                  EXPECT_EQ(4, coil_await(&recv)) << "as without MSG_WAITALL";
+                  return 0;
+              }));
+}
+
 struct Message {
     char bytes[8] = {};
     iovec iov[3] = {{bytes, 3}, {bytes + 3, 1}, {bytes + 4, 4}};

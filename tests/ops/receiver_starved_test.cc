@@ -75,6 +75,32 @@ struct Conn {
     }
 };
 
+TEST_P(Starvation, EndsForWhoseDescriptorIsClosed)
+{
+    auto body = [] {
+        Conn holder, starved;
+        void *lent = holder.hold();
+        bool has_ended = false;
+        COIL_SCOPE(scope, coil_after(10 * COIL_SEC));
+        const Body waiter = [&] {
+            void *data;
+            EXPECT_EQ(-ECANCELED, coil_receiver_next(&starved.receiver, &data));
+            has_ended = true;
+            return 0;
+        };
+        spawn(&scope, waiter);
+        starved.give();
+        turn();
+        EXPECT_EQ(0, coil_close(starved.pair.left.release()));
+        turn();
+        EXPECT_TRUE(has_ended);
+        EXPECT_FALSE(coil_scope_cancelled(&scope));
+        coil_buffer_release(lent);
+        return coil_scope_close(&scope, 0);
+    };
+    EXPECT_EQ(0, run(body, with_one_buffer()));
+}
+
 TEST_P(Starvation, EndsWhenTheBufferComesBack)
 {
     auto body = [] {
