@@ -49,10 +49,11 @@ void coil_poll_start(struct coil_future *future, int fd, short events);
  * this core that are still in flight on it are cancelled first: whoever waits for one of them gets
  * -ECANCELED, and so does its receiver or acceptor from then on. With io_uring that goes for all
  * numbers of the same open file (dup(2)), if there are any in flight on this one. A socket with an
- * SO_LINGER of more than 0 s stops the whole core for as long as it lingers. Returns 0 or close(2)'s error, of
- * which -EINTR, -EIO, -ENOSPC and -EDQUOT say that a file system may not have kept what was
- * written; the descriptor is gone either way, and its number may be another's already: never close
- * it again.
+ * SO_LINGER of more than 0 s stops the whole core for as long as it lingers.
+ *
+ * Returns 0 or close(2)'s error, of which -EINTR, -EIO, -ENOSPC and -EDQUOT say that a file system
+ * may not have kept what was written; the descriptor is gone either way, and its number may be
+ * another's already: never close it again.
  */
 COIL_UNCANCELLABLE int coil_close(int fd);
 void coil_close_start(struct coil_future *future, int fd);
