@@ -30,8 +30,6 @@ static int run_cores(struct coil__run *run)
         return -ENOMEM;
     int err = coil__fault_open();
     if (err == 0) {
-        struct sigaction sigpipe;
-        bool ignored = ignore_sigpipe(&sigpipe);
         coil__pools_open(&run->placement->topology.allowed, run->options->blocking_threads);
         coil__stall_open(run);
         err = coil__workers_run(run);
@@ -43,14 +41,37 @@ static int run_cores(struct coil__run *run)
         coil__stall_close();
         coil__pools_close();
         coil__signals_restore();
-        if (ignored)
-            sigaction(SIGPIPE, &sigpipe, NULL);
         coil__fault_close();
     }
     free(run->cores);
     if (err == 0 && run->deadlocked)
         err = -EDEADLK;
     return err < 0 ? err : run->result;
+}
+
+static int choose_and_run(bool attached, const struct coil_options *options, coil_fn *fn, void *arg)
+{
+    struct coil__placement placement;
+    struct coil_options resolved;
+    struct coil__ring_choice ring;
+    int err = coil__options_resolve(options, &resolved, &placement);
+    if (err == 0)
+        err = coil__ring_choose(resolved.ring, &ring);
+    if (err < 0)
+        return err;
+    struct coil__run run = {.options = &resolved,
+                            .placement = &placement,
+                            .ring = ring,
+                            .fn = fn,
+                            .arg = arg,
+                            .number = coil__gate_open(),
+                            .attached = attached,
+                            .grace_end = COIL_FOREVER};
+    coil__queues_init(&run);
+    coil__ring_choice_say(&ring);
+    int result = run_cores(&run);
+    coil__gate_close();
+    return result;
 }
 
 static int run_as(bool attached, const struct coil_options *options, coil_fn *fn, void *arg)
@@ -69,26 +90,11 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
         coil__log_to(options->log);
         coil__scope_on_failure = options->on_failure;
     }
-    struct coil__placement placement;
-    struct coil_options resolved;
-    struct coil__ring_choice ring;
-    int result = coil__options_resolve(options, &resolved, &placement);
-    if (result >= 0)
-        result = coil__ring_choose(resolved.ring, &ring);
-    if (result >= 0) {
-        struct coil__run run = {.options = &resolved,
-                                .placement = &placement,
-                                .ring = ring,
-                                .fn = fn,
-                                .arg = arg,
-                                .number = coil__gate_open(),
-                                .attached = attached,
-                                .grace_end = COIL_FOREVER};
-        coil__queues_init(&run);
-        coil__ring_choice_say(&ring);
-        result = run_cores(&run);
-        coil__gate_close();
-    }
+    struct sigaction sigpipe;
+    bool ignored = ignore_sigpipe(&sigpipe); /* before the first line: stderr may be a pipe */
+    int result = choose_and_run(attached, options, fn, arg);
+    if (ignored)
+        sigaction(SIGPIPE, &sigpipe, NULL);
     coil__log_to(NULL);
     coil__scope_on_failure = NULL;
     coil__workers_release();

@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "core/core.h"
+#include "ring/choose.h"
 #include "ring/fds.h"
 }
 
@@ -256,6 +257,28 @@ TEST(Run, LeavesTheProgramsOwnSigpipeHandlerAlone)
     EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
     EXPECT_EQ(own.sa_handler, now.sa_handler);
     signal(SIGPIPE, SIG_DFL);
+}
+
+/* In a child: the result of a run whose stderr is a pipe that nobody reads. */
+int run_unread(const coil_options &options)
+{
+    int ends[2];
+    if (pipe(ends) != 0 || dup2(ends[1], STDERR_FILENO) < 0)
+        return 1;
+    close(ends[0]);
+    signal(SIGPIPE, SIG_DFL);
+    coil__ring_choice_quiet = false;
+    return run([] { return 0; }, options);
+}
+
+/* Before there are cores it says which driver was chosen, and what is wrong with an option. */
+TEST(Run, IsNotKilledByItsFirstLines)
+{
+    coil_options by_poll = cores(1), wrong = cores(1);
+    by_poll.ring = "poll";
+    wrong.cpus = "nonsense";
+    EXPECT_EQ(0, run_in_child([&] { return run_unread(by_poll); }).result);
+    EXPECT_EQ(-EINVAL, run_in_child([&] { return run_unread(wrong); }).result);
 }
 
 TEST(Run, LeavesErrnoOfTheCallerInPeaceOnSuccess)
