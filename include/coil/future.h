@@ -167,10 +167,10 @@ struct coil_future {
 /*
  * Waits for the operation and returns its result: what the system call of the
  * same name would return, with -errno in place of errno. -EFBIG at RLIMIT_FSIZE
- * comes without SIGXFSZ. -EINTR: the process was stopped (SIGSTOP, a debugger,
- * a freezer) while a thread of the kernel did it, in a file system that takes
- * that for an interruption, as FUSE does; nothing happened: begin again, as the
- * functions named _all do.
+ * comes without SIGXFSZ, unless the program has a handler for it. -EINTR: the
+ * process was stopped (SIGSTOP, a debugger, a freezer) while a thread of the
+ * kernel did it, in a file system that takes that for an interruption, as FUSE
+ * does; nothing happened: begin again, as the functions named _all do.
  *
  * If an enclosing scope is cancelled the operation is cancelled too, and the
  * call returns once the kernel has let go of the buffers. An operation that

@@ -70,13 +70,14 @@ struct coil_options {
  * An operation for which the kernel needs a thread, as for many on files, returns -EAGAIN where
  * none is to be had; the first time a line of the log says so, and what to look at.
  *
- * Meanwhile SIGPIPE is ignored where its action was the default, by the whole process and by what
- * it executes: to write to a pipe or socket that nobody reads returns -EPIPE, and kills nobody.
+ * Meanwhile SIGPIPE and SIGXFSZ are ignored where their action was the default, by the whole
+ * process and by what it executes: to write to a pipe or socket that nobody reads returns -EPIPE,
+ * to write beyond RLIMIT_FSIZE -EFBIG, and neither kills.
  *
  * A program that a coroutine executes may run on its core's CPU only, and one that is executed
  * within coil_offload() has signals blocked. It has neither if posix_spawn() is called within
  * coil_offload(), with POSIX_SPAWN_SETSIGMASK and an empty mask; elsewhere sched_setaffinity(2)
- * gives it more CPUs. POSIX_SPAWN_SETSIGDEF gives it the default action of SIGPIPE.
+ * gives it more CPUs. POSIX_SPAWN_SETSIGDEF gives it the default action of SIGPIPE and SIGXFSZ.
  *
  * A child of fork() has no cores: there a call that needs one stops the process with a line that
  * says so, promises and ports refuse with -ESHUTDOWN, and so does coil_run() if coil ran at that

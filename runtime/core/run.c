@@ -13,14 +13,30 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* A write to a pipe or socket whose reader is gone returns -EPIPE; it must not kill. A handler of
- * the program's own stays. */
-static bool ignore_sigpipe(struct sigaction *previous)
+/* By which a write that fails kills the process. */
+enum { OF_WRITES = 2 };
+static const int of_writes[OF_WRITES] = {SIGPIPE, SIGXFSZ};
+
+struct ignored {
+    bool is_ignored;
+    struct sigaction before;
+};
+
+/* Such a write returns -EPIPE or -EFBIG. A handler of the program's own stays. */
+static void ignore_signals(struct ignored signals[OF_WRITES])
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    if (sigaction(SIGPIPE, NULL, previous) < 0 || previous->sa_handler != SIG_DFL)
-        return false;
-    return sigaction(SIGPIPE, &ignore, NULL) == 0;
+    for (int i = 0; i < OF_WRITES; i++)
+        signals[i].is_ignored = sigaction(of_writes[i], NULL, &signals[i].before) == 0 &&
+                                signals[i].before.sa_handler == SIG_DFL &&
+                                sigaction(of_writes[i], &ignore, NULL) == 0;
+}
+
+static void give_signals_back(const struct ignored signals[OF_WRITES])
+{
+    for (int i = 0; i < OF_WRITES; i++)
+        if (signals[i].is_ignored)
+            sigaction(of_writes[i], &signals[i].before, NULL);
 }
 
 static int run_cores(struct coil__run *run)
@@ -90,11 +106,10 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
         coil__log_to(options->log);
         coil__scope_on_failure = options->on_failure;
     }
-    struct sigaction sigpipe;
-    bool ignored = ignore_sigpipe(&sigpipe); /* before the first line: stderr may be a pipe */
+    struct ignored signals[OF_WRITES];
+    ignore_signals(signals); /* before the first line, which is a write, too */
     int result = choose_and_run(attached, options, fn, arg);
-    if (ignored)
-        sigaction(SIGPIPE, &sigpipe, NULL);
+    give_signals_back(signals);
     coil__log_to(NULL);
     coil__scope_on_failure = NULL;
     coil__workers_release();

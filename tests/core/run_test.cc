@@ -9,6 +9,7 @@ extern "C" {
 }
 
 #include "support/census.h"
+#include "support/process.h"
 #include "support/running.h"
 #include "support/sandbox.h"
 #include "support/sanitizer.h"
@@ -223,17 +224,24 @@ TEST(Run, AgainAndAgainLeavesNothingBehindSlow)
     }
 }
 
-/* Whether a write to a pipe without a reader kills, would be told by the disposition alone. */
-TEST(Run, IgnoresSigpipeWhileItRunsAndPutsTheDefaultBack)
+/* By which a write that fails would kill. */
+const int kOfWrites[] = {SIGPIPE, SIGXFSZ};
+
+void (*action_of(int signal))(int)
 {
     struct sigaction now;
-    auto handler_now = [&now] {
-        EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
-        return now.sa_handler;
-    };
-    ASSERT_EQ(SIG_DFL, handler_now());
+    EXPECT_EQ(0, sigaction(signal, nullptr, &now));
+    return now.sa_handler;
+}
+
+/* Whether a write to a pipe without a reader kills, would be told by the disposition alone. */
+TEST(Run, IgnoresSigpipeAndSigxfszWhileItRunsAndPutsTheDefaultBack)
+{
+    for (int signal : kOfWrites)
+        ASSERT_EQ(SIG_DFL, action_of(signal));
     run([&] {
-        EXPECT_EQ(SIG_IGN, handler_now());
+        for (int signal : kOfWrites)
+            EXPECT_EQ(SIG_IGN, action_of(signal));
         int ends[2];
         EXPECT_EQ(0, pipe(ends));
         close(ends[0]);
@@ -241,22 +249,68 @@ TEST(Run, IgnoresSigpipeWhileItRunsAndPutsTheDefaultBack)
         close(ends[1]);
         return 0;
     });
-    EXPECT_EQ(SIG_DFL, handler_now());
+    for (int signal : kOfWrites)
+        EXPECT_EQ(SIG_DFL, action_of(signal));
 }
 
-TEST(Run, LeavesTheProgramsOwnSigpipeHandlerAlone)
+TEST(Run, LeavesTheProgramsOwnHandlersOfSigpipeAndSigxfszAlone)
 {
-    struct sigaction own = {}, now;
-    own.sa_handler = [](int) {};
-    ASSERT_EQ(0, sigaction(SIGPIPE, &own, nullptr));
-    run([&] {
-        EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
-        EXPECT_EQ(own.sa_handler, now.sa_handler);
-        return 0;
+    auto own = [](int) {};
+    for (int number : kOfWrites) {
+        signal(number, own);
+        run([&] {
+            EXPECT_EQ(own, action_of(number));
+            return 0;
+        });
+        EXPECT_EQ(own, signal(number, SIG_DFL));
+    }
+}
+
+/* In a child: what comes of a write at the end of `file`, which may not grow any more. */
+int write_beyond_the_limit(int file, const void *bytes, size_t size)
+{
+    off_t end = lseek(file, 0, SEEK_END);
+    rlimit limit = {rlim_t(end), RLIM_INFINITY};
+    return run([&] {
+        EXPECT_EQ(0, setrlimit(RLIMIT_FSIZE, &limit));
+        return int(coil_pwrite(file, bytes, size, end));
     });
-    EXPECT_EQ(0, sigaction(SIGPIPE, nullptr, &now));
-    EXPECT_EQ(own.sa_handler, now.sa_handler);
-    signal(SIGPIPE, SIG_DFL);
+}
+
+/* One to a device, where the thread of the core does it: for a kernel's worker the signal is lost.
+ */
+TEST(Run, AWriteBeyondTheLimitOfAFileFailsAndKillsNobody)
+{
+    COIL_SKIP_IF_SIMULATED("files have no limit");
+    constexpr size_t kBlock = 4096;
+    alignas(kBlock) static char block[kBlock];
+    TempDir dir;
+    int file = open(dir.path("file").c_str(), O_CREAT | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+    if (file < 0)
+        GTEST_SKIP() << "the file system has no direct transfers";
+    ASSERT_EQ(ssize_t(kBlock), write(file, block, kBlock));
+    ChildOutcome outcome =
+        run_in_child([&] { return write_beyond_the_limit(file, block, kBlock); });
+    close(file);
+    EXPECT_EQ(-EFBIG, outcome.result);
+}
+
+TEST(Run, ALineOfTheLogBeyondTheLimitOfAFileKillsNobody)
+{
+    TempDir dir;
+    write_file(dir.path("log"), "full");
+    ChildOutcome outcome = run_in_child([&] {
+        int log = open(dir.path("log").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+        rlimit limit = {4, RLIM_INFINITY};
+        if (dup2(log, STDERR_FILENO) < 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0)
+            return 1;
+        return run([] {
+            coil_topology_print();
+            return 7;
+        });
+    });
+    EXPECT_EQ(7, outcome.result);
+    EXPECT_EQ("full", read_file(dir.path("log")));
 }
 
 /* In a child: the result of a run whose stderr is a pipe that nobody reads. */

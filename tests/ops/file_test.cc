@@ -162,7 +162,6 @@ TEST_F(File, GivesTheErrorsOfTheSystemCalls)
 /* RLIMIT_FSIZE cuts the first write short and refuses the second. */
 TEST_F(File, TellsTheErrorThatStoppedAWriteOfAll)
 {
-    signal(SIGXFSZ, SIG_IGN);
     rlimit before;
     getrlimit(RLIMIT_FSIZE, &before);
     EXPECT_EQ(0, run([&] {

@@ -106,7 +106,6 @@ public:
         getrlimit(RLIMIT_FSIZE, &before_);
         rlimit now = {limit, before_.rlim_max};
         EXPECT_EQ(0, setrlimit(RLIMIT_FSIZE, &now));
-        signal(SIGXFSZ, SIG_IGN); /* else write(2), of the poll driver, ends the process */
     }
     ~FileLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
 
