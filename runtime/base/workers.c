@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/start.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,30 +117,11 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Signals are for the program's own threads; but a fault is this thread's own. */
-static void fill_mask(sigset_t *mask)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
-    sigfillset(mask);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-        sigdelset(mask, faults[i]);
-}
-
-static int start_thread(struct coil__workers *workers)
-{
-    pthread_t thread;
-    sigset_t mask, previous;
-    fill_mask(&mask);
-    pthread_sigmask(SIG_SETMASK, &mask, &previous);
-    int err = pthread_create(&thread, NULL, work, workers);
-    pthread_sigmask(SIG_SETMASK, &previous, NULL);
-    return -err;
-}
-
 /* One more thread, which comes to the lock that we hold. */
 static int grow(struct coil__workers *workers)
 {
-    int err = start_thread(workers);
+    pthread_t thread;
+    int err = coil__start_thread(&thread, true, work, workers);
     if (err == 0) {
         if (++workers->count > workers->most)
             workers->most = workers->count;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/peek.h"
+#include "base/start.h"
 #include "base/symbol.h"
 
 #include <fcntl.h>
@@ -131,7 +132,7 @@ static void pause_ms(long ms)
 static void ask(const struct coil__core *core, struct answer *answer)
 {
     *answer = (struct answer){.core = core->id, .blocked = core->stall.blocked};
-    if (!watcher.may_ask || __atomic_load_n(&talk.answered, __ATOMIC_ACQUIRE) != talk.question)
+    if (!core->stall.hears || __atomic_load_n(&talk.answered, __ATOMIC_ACQUIRE) != talk.question)
         return;
     talk.asked = core;
     talk.stamp = core->stall.stamp;
@@ -305,12 +306,7 @@ static int start_thread(void)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&watcher.changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are not for it */
-    int err = pthread_create(&watcher.thread, NULL, watch, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err;
+    return coil__start_thread(&watcher.thread, true, watch, NULL);
 }
 
 void coil__stall_open(const struct coil__run *run)
@@ -335,7 +331,7 @@ void coil__stall_open(const struct coil__run *run)
     watcher.open = err == 0;
     if (watcher.open)
         return;
-    coil__log("stalls are not watched for: no thread (%s)", strerror(err));
+    coil__log("stalls are not watched for: no thread (%s)", strerror(-err));
     pthread_cond_destroy(&watcher.changed);
     give_signal_back();
 }
@@ -356,6 +352,18 @@ void coil__stall_close(void)
     watcher.open = false;
 }
 
+/* Whether the signal comes to this thread. A program may have blocked all in all of its threads,
+ * and ours have inherited that; but the mask of one that is attached is its own. */
+static bool unblock(const struct coil__core *core)
+{
+    const bool attached = core->id == 0 && core->run->attached;
+    sigset_t set, mask;
+    sigemptyset(&set);
+    sigaddset(&set, SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, attached ? NULL : &set, &mask);
+    return !attached || sigismember(&mask, SIGNAL) == 0;
+}
+
 void coil__stall_watch(struct coil__core *core)
 {
     struct coil__watched *watched = &core->stall;
@@ -363,6 +371,7 @@ void coil__stall_watch(struct coil__core *core)
     if (!watcher.open || pthread_getcpuclockid(watched->thread, &watched->cpu_clock) != 0)
         return;
     watched->on = true;
+    watched->hears = watcher.may_ask && unblock(core);
     watched->stat = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
     pthread_mutex_lock(&watcher.lock);
     coil__list_append(&watcher.cores, &watched->link);

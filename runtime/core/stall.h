@@ -29,9 +29,10 @@ struct coil__stamp {
     unsigned budget;
 };
 
-/* A core that may be watched. All but the first belongs to the watcher, under its lock. */
+/* A core that may be watched. All but the first two belongs to the watcher, under its lock. */
 struct coil__watched {
-    bool on; /* it is watched */
+    bool on;    /* it is watched */
+    bool hears; /* the question */
     struct coil_link link;
     pthread_t thread;
     clockid_t cpu_clock;

@@ -10,6 +10,7 @@
 #include "core/placement.h"
 #include "coro/fault.h"
 #include "base/log.h"
+#include "base/start.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -290,7 +291,7 @@ static int run_threads(struct crew *crew, struct worker *workers)
     for (; started < count; started++) {
         workers[started] = (struct worker){
             .crew = crew, .id = started, .place.cpu = crew->run->placement->cpus[started]};
-        err = -pthread_create(&workers[started].thread, NULL, work, &workers[started]);
+        err = coil__start_thread(&workers[started].thread, false, work, &workers[started]);
         if (err < 0) {
             explain(started, "can't start its thread", err);
             break;

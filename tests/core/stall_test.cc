@@ -530,6 +530,52 @@ TEST_F(Stall, IsNotWatchedForWhereThatIsForbiddenWhichIsSaid)
     EXPECT_EQ(0, outcome.result);
 }
 
+/* While it lives, this thread and those that it starts take no signal. */
+class Deafness {
+public:
+    Deafness()
+    {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~Deafness() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+
+int stall_here()
+{
+    stall();
+    return 0;
+}
+
+TEST_F(Stall, SaysWhereThoughTheProgramHasBlockedAllSignals)
+{
+    Deafness deafness;
+    EXPECT_EQ(0, run(stall_here, watched(kLimit)));
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
+}
+
+/* Whose mask is his own: he can't be asked, but others can. */
+TEST_F(Stall, OfAThreadThatIsAttachedAndBlocksSignalsLeavesOthersTheirAnswer)
+{
+    Deafness deafness;
+    Body body = [] {
+        stall();
+        return call(1, stall_here);
+    };
+    coil_options options = watched(kLimit, 2);
+    EXPECT_EQ(0, coil_run_attached(&options, call_body, &body));
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("keeps core 0 for 5 ms and more, and doesn't say where"));
+    EXPECT_EQ(1u, count_lines("(queue default) keeps core 1"));
+}
+
 void own_handler(int) {}
 
 TEST_F(Stall, LeavesAHandlerOfTheProgramAlone)
