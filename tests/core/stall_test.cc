@@ -18,6 +18,7 @@ extern "C" {
 #include <mutex>
 #include <sched.h>
 #include <string>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
@@ -574,6 +575,20 @@ TEST_F(Stall, OfAThreadThatIsAttachedAndBlocksSignalsLeavesOthersTheirAnswer)
         GTEST_SKIP() << "ThreadSanitizer holds signals back";
     EXPECT_EQ(1u, count_lines("keeps core 0 for 5 ms and more, and doesn't say where"));
     EXPECT_EQ(1u, count_lines("(queue default) keeps core 1"));
+}
+
+/* Then a signal comes without saying from whom. */
+TEST_F(Stall, SaysWhereThoughNoSignalMayBeQueued)
+{
+    rlimit usual;
+    ASSERT_EQ(0, getrlimit(RLIMIT_SIGPENDING, &usual));
+    const rlimit none = {0, usual.rlim_max};
+    ASSERT_EQ(0, setrlimit(RLIMIT_SIGPENDING, &none));
+    EXPECT_EQ(0, run(stall_here, watched(kLimit)));
+    EXPECT_EQ(0, setrlimit(RLIMIT_SIGPENDING, &usual));
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
 }
 
 void own_handler(int) {}
