@@ -281,14 +281,18 @@ static void *watch(void *unused)
     return NULL;
 }
 
+static bool is_unused(const struct sigaction *action)
+{
+    return action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN;
+}
+
 /* A handler of the program's own stays; then nobody can be asked. */
 static void take_signal(void)
 {
     struct sigaction action = {.sa_sigaction = on_signal,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     watcher.may_ask = sigaction(SIGNAL, NULL, &watcher.previous) == 0 &&
-                      watcher.previous.sa_handler == SIG_DFL &&
-                      sigaction(SIGNAL, &action, NULL) == 0;
+                      is_unused(&watcher.previous) && sigaction(SIGNAL, &action, NULL) == 0;
 }
 
 static void give_signal_back(void)

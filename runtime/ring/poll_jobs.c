@@ -24,6 +24,7 @@ static struct {
     pthread_mutex_t lock;
     unsigned rings;
     int number; /* 0: the program uses every one */
+    struct sigaction before;
 } interrupt = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void do_nothing(int number)
@@ -31,16 +32,14 @@ static void do_nothing(int number)
     (void)number;
 }
 
-static bool is_handled_by(int number, void (*handler)(int))
-{
-    struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == handler;
-}
-
+/* One that has a handler is the program's. */
 static bool claim(int number)
 {
     const struct sigaction handler = {.sa_handler = do_nothing}; /* and no SA_RESTART */
-    return is_handled_by(number, SIG_DFL) && sigaction(number, &handler, NULL) == 0;
+    struct sigaction *before = &interrupt.before;
+    return sigaction(number, NULL, before) == 0 &&
+           (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN) &&
+           sigaction(number, &handler, NULL) == 0;
 }
 
 /* The first one is sent by nothing in Linux any more, and needs no room as those for free use do,
@@ -67,10 +66,11 @@ static void open_interrupt(void)
 
 static void close_interrupt(void)
 {
-    const struct sigaction none = {.sa_handler = SIG_DFL};
+    struct sigaction now;
     pthread_mutex_lock(&interrupt.lock);
-    if (--interrupt.rings == 0 && is_handled_by(interrupt.number, do_nothing))
-        sigaction(interrupt.number, &none, NULL);
+    if (--interrupt.rings == 0 && sigaction(interrupt.number, NULL, &now) == 0 &&
+        now.sa_handler == do_nothing)
+        sigaction(interrupt.number, &interrupt.before, NULL);
     pthread_mutex_unlock(&interrupt.lock);
 }
 

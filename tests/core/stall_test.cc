@@ -591,6 +591,16 @@ TEST_F(Stall, SaysWhereThoughNoSignalMayBeQueued)
     EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
 }
 
+TEST_F(Stall, SaysWhereThoughTheProgramWasStartedWithTheSignalIgnored)
+{
+    signal(SIGURG, SIG_IGN);
+    EXPECT_EQ(0, run(stall_here, watched(kLimit)));
+    EXPECT_EQ(SIG_IGN, signal(SIGURG, SIG_DFL)) << "as it was";
+    if (kThreadSanitizer)
+        GTEST_SKIP() << "ThreadSanitizer holds signals back";
+    EXPECT_EQ(1u, count_lines("stall: fn of coil_run() (queue default) keeps core 0"));
+}
+
 void own_handler(int) {}
 
 TEST_F(Stall, LeavesAHandlerOfTheProgramAlone)

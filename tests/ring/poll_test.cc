@@ -10,6 +10,7 @@ extern "C" {
 }
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -466,6 +467,19 @@ TEST(Poll, ReadsWhatNobodyCanWaitForByAWorker)
     EXPECT_GT(taken[0].res, 0);
     EXPECT_EQ('\n', text[taken[0].res - 1]);
     close(fd);
+}
+
+/* By which a worker is interrupted. */
+TEST(Poll, TakesASignalThatTheProgramIgnoresAndGivesItBack)
+{
+    auto *before = signal(SIGSTKFLT, SIG_IGN);
+    struct sigaction now;
+    {
+        PollRing poll;
+        EXPECT_EQ(0, sigaction(SIGSTKFLT, nullptr, &now));
+        EXPECT_NE(SIG_IGN, now.sa_handler);
+    }
+    EXPECT_EQ(SIG_IGN, signal(SIGSTKFLT, before));
 }
 
 /* More opens that wait for ever than there are workers for them: files are not held up. */
