@@ -51,6 +51,12 @@ int coil__options_number(const char *text, int64_t *number)
     return 0;
 }
 
+const char *coil__options_variable(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
 /* One numeric option, and where its value may come from. */
 struct number {
     const char *variable;
@@ -61,9 +67,9 @@ struct number {
 
 static int resolve_number(const struct number *option, int64_t *value)
 {
-    const char *text = getenv(option->variable);
+    const char *text = coil__options_variable(option->variable);
     *value = option->given != 0 ? option->given : option->fallback;
-    if (option->given == 0 && text != NULL && *text != '\0') {
+    if (option->given == 0 && text != NULL) {
         if (coil__options_number(text, value) < 0) {
             coil__log("%s=%s: not a number (digits, and K, M or G)", option->variable, text);
             return -EINVAL;
@@ -81,8 +87,8 @@ static int resolve_number(const struct number *option, int64_t *value)
 /* As above, of an option that may be off, which in the environment is 0. */
 static int resolve_switch(const struct number *option, int64_t off, int64_t *value)
 {
-    const char *text = getenv(option->variable);
-    bool from_environment = option->given == 0 && text != NULL && *text != '\0';
+    const char *text = coil__options_variable(option->variable);
+    bool from_environment = option->given == 0 && text != NULL;
     int err = resolve_number(option, value);
     if (err == 0 && from_environment && *value == 0)
         *value = off;

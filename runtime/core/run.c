@@ -127,7 +127,7 @@ int coil_run_attached(const struct coil_options *options, coil_fn *fn, void *arg
     struct coil_options modest = {.core_count = 0};
     if (options != NULL)
         modest = *options;
-    if (modest.core_count == 0 && getenv("COIL_CORES") == NULL)
+    if (modest.core_count == 0 && coil__options_variable("COIL_CORES") == NULL)
         modest.core_count = 1;
     return run_as(true, &modest, fn, arg);
 }

@@ -324,6 +324,17 @@ TEST(RunAttached, RunsCoreZeroOnTheCallersThreadAsItIs)
     }).join();
 }
 
+/* As everywhere, such a variable is as good as none. */
+TEST(RunAttached, HasOneCoreWhereTheVariableForTheirNumberIsEmpty)
+{
+    setenv("COIL_CORES", "", 1);
+    Body body = [] { return int(coil_core_count()); };
+    EXPECT_EQ(1, coil_run_attached(nullptr, call_body, &body));
+    setenv("COIL_CORES", "2", 1);
+    EXPECT_EQ(2, coil_run_attached(nullptr, call_body, &body));
+    unsetenv("COIL_CORES");
+}
+
 TEST(RunAttached, HasThreadsForItsOtherCores)
 {
     COIL_SKIP_IF_SIMULATED("all cores are on one thread");
