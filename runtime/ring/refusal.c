@@ -247,6 +247,8 @@ static void say_memlock(const struct coil__refusal_facts *facts, struct saying *
     const uint64_t least = 8192; /* KiB: today's usual default, enough for some hundred cores */
     uint64_t needed = facts->memlock_needed / 1024;
     uint64_t wanted = needed > least / 8 ? needed * 8 : least;
+    if (wanted < 2 * (facts->memlock_soft / 1024))
+        wanted = 2 * (facts->memlock_soft / 1024); /* the present one is not enough */
     SAY_CAUSE(saying, "RLIMIT_MEMLOCK is used up or too low; the rings that others of this "
                       "user have count as well");
     SAY_REMEDY(saying,

@@ -154,6 +154,17 @@ TEST(Refusal, AsksForMoreMemlockWhenRingsAreLarge)
     expect_says(say(facts), {"ulimit -l 32768"});
 }
 
+/* Which is used up, by many cores or by others of the same user. */
+TEST(Refusal, AsksForMoreMemlockThanThereIs)
+{
+    coil__refusal_facts facts = plain_facts(ENOMEM);
+    facts.memlock_soft = facts.memlock_hard = 8192 * 1024;
+    expect_says(say(facts), {"ulimit -l 16384 (as root);"});
+    facts.memlock_hard = UINT64_MAX;
+    facts.memlock_soft = 65536 * 1024;
+    expect_says(say(facts), {"ulimit -l 131072;"});
+}
+
 TEST(Refusal, BlamesMemoryWhereMemlockDoesNotApply)
 {
     coil__refusal_facts facts = plain_facts(ENOMEM);
