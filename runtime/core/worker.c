@@ -8,6 +8,7 @@
 
 #include "core/fork.h"
 #include "core/placement.h"
+#include "ring/refusal.h"
 #include "coro/fault.h"
 #include "base/log.h"
 #include "base/start.h"
@@ -99,9 +100,10 @@ static const char *remedy_of(int err)
 {
     switch (-err) {
     case EAGAIN:
-        return "; look at: ulimit -u, pids.max of the control group, and ulimit -v for its stack";
+        return "; look at: ulimit -u, pids.max of the control group, and for its "
+               "stack " COIL__REFUSAL_MEMORY_LIMITS;
     case ENOMEM:
-        return "; look at: ulimit -v, and memory.max of the control group";
+        return "; look at: " COIL__REFUSAL_MEMORY_LIMITS;
     case EPERM:
     case ENOSYS:
         return "; look at: the seccomp profile, SystemCallFilter= of the unit";

@@ -291,9 +291,8 @@ static void say_plain(enum coil__refusal_cause cause, struct saying *saying)
         [COIL__REFUSAL_LSM] =
             {"a security module (SELinux, AppArmor, ...)",
              "look for the denial with: journalctl -k | grep -iE 'avc|apparmor'; then allow it"},
-        [COIL__REFUSAL_MEMORY] =
-            {"no memory is left",
-             "look at: free -m, ulimit -v, and memory.max of the control group"},
+        [COIL__REFUSAL_MEMORY] = {"no memory is left",
+                                  "look at: free -m, " COIL__REFUSAL_MEMORY_LIMITS},
         [COIL__REFUSAL_KERNEL] =
             {"this kernel is too old for coil, or built without io_uring",
              "run Linux 5.18 or later (6.1 for speed), with CONFIG_IO_URING=y"},

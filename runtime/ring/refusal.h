@@ -8,6 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Where to look when the kernel says that no memory is left: it never says which limit that was. */
+#define COIL__REFUSAL_MEMORY_LIMITS                       \
+    "ulimit -v and -d, memory.max of the control group, " \
+    "vm.overcommit_memory, and vm.max_map_count"
+
 /* All that the decision rests on. Collected from the process, or made up by a test. */
 struct coil__refusal_facts {
     const char *what;    /* is unavailable: "io_uring" */

@@ -441,6 +441,16 @@ size_t address_space()
     return pages * 4096;
 }
 
+/* What RLIMIT_DATA limits. */
+size_t private_memory()
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t pages = 0;
+    EXPECT_EQ(1, fscanf(file, "%*u %*u %*u %*u %*u %zu", &pages));
+    fclose(file);
+    return pages * 4096;
+}
+
 bool is_in_last(const char *part)
 {
     return !log_lines.empty() && log_lines.back().find(part) != std::string::npos;
@@ -561,6 +571,31 @@ TEST(RunStart, SaysWhatHelpsWhereverAddressSpaceRunsOut)
             EXPECT_EQ(0, outcome.result) << "ring " << ring << ", " << spare << " bytes";
         }
     }
+}
+
+/* The remedies for a lack of memory, whoever is left without, name each limit that may be it. */
+TEST(RunStart, NamesTheLimitOfPrivateMemoryWhereverThatRunsOut)
+{
+    COIL_SKIP_IF_SIMULATED("the last line is another");
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer needs its memory";
+    coil_options options = cores(2);
+    options.stall_ns = COIL_STALL_OFF;
+    options.log = take_log;
+    int failed = 0;
+    for (size_t spare : {2u, 20u, 40u}) {
+        ChildOutcome outcome = run_in_child([&] {
+            rlimit limit = {private_memory() + (spare << 20), RLIM_INFINITY};
+            if (setrlimit(RLIMIT_DATA, &limit) != 0)
+                return 1;
+            log_lines.clear();
+            int result = run([] { return 0; }, options);
+            return result == 0 || is_in_last("ulimit -v and -d") ? result : 1;
+        });
+        EXPECT_GE(0, outcome.result) << spare << " MiB: " << outcome.log;
+        failed += outcome.result < 0;
+    }
+    EXPECT_LE(1, failed);
 }
 
 /* Each system call of a start, refused to the child. */

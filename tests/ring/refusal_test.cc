@@ -173,7 +173,9 @@ TEST(Refusal, BlamesMemoryWhereMemlockDoesNotApply)
     facts.may_lock_memory = false;
     facts.memlock_soft = facts.memlock_hard = UINT64_MAX;
     EXPECT_EQ(coil__refusal_decide(&facts), COIL__REFUSAL_MEMORY);
-    expect_says(say(facts), {"RLIMIT_MEMLOCK soft unlimited", "no memory is left", "memory.max"});
+    expect_says(say(facts),
+                {"RLIMIT_MEMLOCK soft unlimited", "no memory is left", "ulimit -v and -d",
+                 "memory.max", "vm.overcommit_memory", "vm.max_map_count"});
 }
 
 TEST(Refusal, NamesTheHardLimitOfDescriptorsAsTheRemedy)
