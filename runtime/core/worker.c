@@ -10,6 +10,7 @@
 #include "core/placement.h"
 #include "ring/refusal.h"
 #include "coro/fault.h"
+#include "base/forbidden.h"
 #include "base/log.h"
 #include "base/start.h"
 
@@ -98,15 +99,14 @@ static int meet(struct crew *crew, int error)
 
 static const char *remedy_of(int err)
 {
+    if (coil__is_forbidden(-err))
+        return "; look at: the seccomp profile, SystemCallFilter= of the unit";
     switch (-err) {
     case EAGAIN:
         return "; look at: ulimit -u, pids.max of the control group, and for its "
                "stack " COIL__REFUSAL_MEMORY_LIMITS;
     case ENOMEM:
         return "; look at: " COIL__REFUSAL_MEMORY_LIMITS;
-    case EPERM:
-    case ENOSYS:
-        return "; look at: the seccomp profile, SystemCallFilter= of the unit";
     default:
         return "";
     }

@@ -3,6 +3,7 @@
 #include "coro/stack.h"
 
 #include "coro/task.h"
+#include "base/forbidden.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -185,7 +186,7 @@ static bool install_guard(struct coil__stacks *stacks, char *base)
             return true;
         /* Else the kernel doesn't know it, or won't have it in locked memory, or a filter of system
          * calls forbids all advice. */
-        if (errno != EINVAL && errno != ENOSYS && errno != EPERM)
+        if (errno != EINVAL && !coil__is_forbidden(errno))
             return false;
         stacks->guards_by_mprotect = true;
     }

@@ -4,6 +4,7 @@
 
 #include "ring/poll.h"
 #include "coro/hooks.h"
+#include "base/forbidden.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -75,8 +76,7 @@ int coil__ring_choose(const char *name, struct coil__ring_choice *choice)
 
 bool coil__ring_is_refusal(int err)
 {
-    return err == -EPERM || err == -EACCES || err == -ENOSYS || err == -EOPNOTSUPP ||
-           err == -ENOMEM;
+    return coil__is_forbidden(-err) || err == -EOPNOTSUPP || err == -ENOMEM;
 }
 
 void coil__ring_choice_say(const struct coil__ring_choice *choice)

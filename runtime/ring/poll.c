@@ -5,6 +5,7 @@
 #include "ring/host.h"
 #include "ring/refusal.h"
 #include "base/clock.h"
+#include "base/forbidden.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -168,7 +169,7 @@ static int wait_for_events(struct coil__poll *poll, bool wait, coil_time deadlin
     if (span > 0 && !poll->coarse) {
         struct timespec time = {.tv_sec = span / COIL_SEC, .tv_nsec = span % COIL_SEC};
         count = epoll_pwait2(poll->epoll_fd, poll->events, COIL__POLL_EVENTS, &time, NULL);
-        poll->coarse = count < 0 && (errno == ENOSYS || errno == EPERM);
+        poll->coarse = count < 0 && coil__is_forbidden(errno);
     }
     if (span == 0 || poll->coarse)
         count = epoll_wait(poll->epoll_fd, poll->events, COIL__POLL_EVENTS,

@@ -144,12 +144,27 @@ TEST_F(Fallback, RunsWhereAdviceOnMemoryIsForbidden)
 {
     if (kSanitized)
         GTEST_SKIP() << "a sanitizer takes it for granted that it may advise";
-    for (int error : {EPERM, ENOSYS}) {
+    for (int error : {EPERM, EACCES, ENOSYS}) {
         ChildOutcome outcome = run_in_child([=] {
             if (!deny_system_call(SYS_madvise, error))
                 return 99;
             int result = work_on("poll");
             return result != 0 ? result : check_line({"runs on poll", "madvise(MADV_DONTFORK)"});
+        });
+        if (outcome.result == 99)
+            GTEST_SKIP() << "seccomp filters are forbidden here";
+        EXPECT_EQ(0, outcome.result) << error;
+    }
+}
+
+TEST_F(Fallback, WaitsForWholeMillisecondsWhereLessIsForbidden)
+{
+    for (int error : {EPERM, EACCES, ENOSYS}) {
+        ChildOutcome outcome = run_in_child([=] {
+            if (!deny_system_call(SYS_epoll_pwait2, error))
+                return 99;
+            setenv("COIL_RING", "poll", 1);
+            return work_on("poll");
         });
         if (outcome.result == 99)
             GTEST_SKIP() << "seccomp filters are forbidden here";

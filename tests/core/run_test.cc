@@ -481,6 +481,8 @@ TEST(RunStart, SaysWhatElseACoreCouldNotHave)
         const char *cause, *remedy;
     } refusals[] = {
         {SYS_sigaltstack, EPERM, "can't have a stack for the handler of SIGSEGV", "seccomp"},
+        {SYS_sigaltstack, EACCES, "can't have a stack for the handler of SIGSEGV", "seccomp"},
+        {SYS_clone3, EACCES, "core 0: can't start its thread", "seccomp"},
         {SYS_clone3, EAGAIN, "core 0: can't start its thread", "ulimit -u, pids.max"},
     };
     for (const auto &refusal : refusals) {
