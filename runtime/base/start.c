@@ -17,12 +17,26 @@ static void fill_mask(sigset_t *mask, bool deaf)
         sigdelset(mask, faults[i]);
 }
 
+/* As much as RLIMIT_STACK says, but enough for what our threads have on theirs. */
+static void choose_stack(pthread_attr_t *attributes)
+{
+    const size_t least = (size_t)256 << 10;
+    size_t size = 0;
+    pthread_attr_getstacksize(attributes, &size);
+    if (size < least)
+        pthread_attr_setstacksize(attributes, least);
+}
+
 int coil__start_thread(pthread_t *thread, bool deaf, void *(*work)(void *), void *arg)
 {
+    pthread_attr_t attributes;
     sigset_t mask, previous;
+    pthread_attr_init(&attributes);
+    choose_stack(&attributes);
     fill_mask(&mask, deaf);
     pthread_sigmask(SIG_SETMASK, &mask, &previous);
-    int err = pthread_create(thread, NULL, work, arg);
+    int err = pthread_create(thread, &attributes, work, arg);
     pthread_sigmask(SIG_SETMASK, &previous, NULL);
+    pthread_attr_destroy(&attributes);
     return -err;
 }
