@@ -132,6 +132,7 @@ static int poll_open(struct coil__ring *ring, const struct coil__ring_options *o
         goto close_ops;
     coil__poll_jobs_open(poll, options);
     coil__heap_init(&poll->timers);
+    coil__list_init(&poll->retrying);
     coil__mpsc_init(&poll->finished);
     poll->ring = ring;
     ring->own = poll;

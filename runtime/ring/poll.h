@@ -49,6 +49,7 @@ struct coil__poll_op {
     struct coil__poll_op *next, *prev; /* of those that wait with the file, or for room in the CQ */
     struct coil__poll_op *twin;        /* the next one in the table of user_data */
     struct coil_node timer;
+    struct coil_link retrying; /* linked: it is tried again later */
     struct coil__job job;
     struct coil_link jobs; /* linked: with a worker */
     struct coil__poll *poll;
@@ -91,6 +92,7 @@ struct coil__poll {
     unsigned table_bits, table_count;
 
     struct coil__heap timers;
+    struct coil_link retrying; /* of those, what waits for no instant, but for its file */
 
     struct coil__workers bounded, unbounded;
     pthread_mutex_t running;    /* of `running` and `worker` of all */
@@ -176,6 +178,9 @@ void coil__poll_leave(struct coil__poll *poll, struct coil__poll_op *op);
 void coil__poll_ready(struct coil__poll *poll, const struct epoll_event *event);
 void coil__poll_closing(struct coil__poll *poll, int fd);
 
+/* One that waits for the file of that number, other than with a worker; NULL: there is none. */
+struct coil__poll_op *coil__poll_waiting(struct coil__poll *poll, int fd);
+
 /* The file of a number; NULL when nothing has waited there yet. */
 struct coil__poll_file *coil__poll_file_of(struct coil__poll *poll, int fd);
 
@@ -206,6 +211,9 @@ coil_time coil__poll_next(const struct coil__poll *poll);
 
 /* Lets the operation be tried again a little later, where nothing would tell that it is time. */
 void coil__poll_retry_later(struct coil__poll *poll, struct coil__poll_op *op);
+
+/* One that is tried again later with the file of that number; NULL: there is none. */
+struct coil__poll_op *coil__poll_retrying(struct coil__poll *poll, int fd);
 
 /* Takes the operation out of the timers. */
 void coil__poll_disarm(struct coil__poll *poll, struct coil__poll_op *op);

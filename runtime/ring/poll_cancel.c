@@ -38,11 +38,9 @@ static void count(struct tally *tally, int result)
 
 static void cancel_file(struct coil__poll *poll, int fd, bool all, struct tally *tally)
 {
-    struct coil__poll_file *file = coil__poll_file_of(poll, fd);
-    for (unsigned side = 0; file != NULL && side < COIL__POLL_SIDES; side++) {
-        while (file->first[side] != NULL && (all || tally->found == 0)) /* ends: each is removed */
-            count(tally, coil__poll_cancel(poll, file->first[side]));
-    }
+    struct coil__poll_op *waiting;
+    while ((all || tally->found == 0) && (waiting = coil__poll_waiting(poll, fd)) != NULL)
+        count(tally, coil__poll_cancel(poll, waiting)); /* ends: each is removed */
     struct coil_link *next;
     for (struct coil_link *link = poll->jobs.next; link != &poll->jobs; link = next) {
         struct coil__poll_op *op = coil__container_of(link, struct coil__poll_op, jobs);

@@ -66,14 +66,23 @@ static int add(struct coil__poll *poll, int fd, uint32_t events)
     return err;
 }
 
+struct coil__poll_op *coil__poll_waiting(struct coil__poll *poll, int fd)
+{
+    const struct coil__poll_file *file = coil__poll_file_of(poll, fd);
+    for (unsigned side = 0; file != NULL && side < COIL__POLL_SIDES; side++) {
+        if (file->first[side] != NULL)
+            return file->first[side];
+    }
+    return coil__poll_retrying(poll, fd);
+}
+
 /* The file is gone under that number: who still waits for it would wait for ever, or be served by
  * another one. */
 static void end_waits(struct coil__poll *poll, int fd)
 {
-    for (unsigned side = 0; side < COIL__POLL_SIDES; side++) {
-        while (poll->files[fd].first[side] != NULL)
-            coil__poll_cancel(poll, poll->files[fd].first[side]);
-    }
+    struct coil__poll_op *op;
+    while ((op = coil__poll_waiting(poll, fd)) != NULL) /* ends: each is removed */
+        coil__poll_cancel(poll, op);
 }
 
 /* What epoll thinks of a number that it may know. */
@@ -227,9 +236,9 @@ void coil__poll_ready(struct coil__poll *poll, const struct epoll_event *event)
 void coil__poll_closing(struct coil__poll *poll, int fd)
 {
     struct coil__poll_file *file = coil__poll_file_of(poll, fd);
+    end_waits(poll, fd);
     if (file == NULL || file->events == 0)
         return;
-    end_waits(poll, fd);
     tell_epoll(poll, EPOLL_CTL_DEL, fd, 0); /* which may have gone already: then it is as well */
     file->events = 0;
 }

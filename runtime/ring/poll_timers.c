@@ -24,6 +24,8 @@ static void arm(struct coil__poll *poll, struct coil__poll_op *op)
 void coil__poll_disarm(struct coil__poll *poll, struct coil__poll_op *op)
 {
     coil__heap_remove(&poll->timers, &op->timer, earlier);
+    if (coil__list_linked(&op->retrying))
+        coil__list_remove(&op->retrying);
     coil__poll_forget(poll, op);
     op->place = COIL__POLL_NOWHERE;
 }
@@ -51,7 +53,18 @@ int32_t coil__poll_try_timeout(struct coil__poll *poll, struct coil__poll_op *op
 void coil__poll_retry_later(struct coil__poll *poll, struct coil__poll_op *op)
 {
     op->deadline = coil__clock_monotonic() + retry_pause;
+    coil__list_append(&poll->retrying, &op->retrying);
     arm(poll, op);
+}
+
+struct coil__poll_op *coil__poll_retrying(struct coil__poll *poll, int fd)
+{
+    for (struct coil_link *at = poll->retrying.next; at != &poll->retrying; at = at->next) {
+        struct coil__poll_op *op = coil__container_of(at, struct coil__poll_op, retrying);
+        if (op->sqe.fd == fd)
+            return op;
+    }
+    return NULL;
 }
 
 coil_time coil__poll_next(const struct coil__poll *poll)
