@@ -124,6 +124,8 @@ static size_t length_of(const struct msghdr *message)
 }
 
 /* The first part is the message itself, with its address and control data; what follows is bytes.
+ * Who has room for control data gets the first part alone, as from io_uring: a descriptor that came
+ * with a later one would be lost. How much room it was the system call has overwritten.
  */
 static int32_t try_message(struct coil__poll_op *op, bool sends)
 {
@@ -139,7 +141,12 @@ static int32_t try_message(struct coil__poll_op *op, bool sends)
     }
     ssize_t moved =
         sends ? sendmsg(op->sqe.fd, now, flags | MSG_NOSIGNAL) : recvmsg(op->sqe.fd, now, flags);
-    return moved_or_failed(op, moved, moved < 0 ? 0 : length_of(message)); /* it may be nonsense */
+    if (moved < 0)
+        return moved_or_failed(op, moved, 0); /* the message may be nonsense */
+    if (!sends && op->done > 0)
+        message->msg_flags = tail.msg_flags;
+    bool is_all = !sends && message->msg_control != NULL;
+    return moved_or_failed(op, moved, is_all ? 0 : length_of(message));
 }
 
 int32_t coil__poll_try_recvmsg(struct coil__poll *poll, struct coil__poll_op *op)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The poll driver alone, with sockets. */
 #include "ring/poll_ring.h"
+#include "support/census.h"
 
+#include <cstring>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -78,6 +80,99 @@ TEST(Poll, CancelsAConnectThatIsTriedAgainByItsDescriptor)
     EXPECT_EQ(1, taken[1].res) << "how many";
     close(fd);
     close(other);
+}
+
+/* Both ends of a connection without a name. */
+struct SocketPair {
+    int ends[2];
+    explicit SocketPair(int type) { EXPECT_EQ(0, socketpair(AF_UNIX, type, 0, ends)); }
+    ~SocketPair()
+    {
+        close(ends[0]);
+        close(ends[1]);
+    }
+    SocketPair(const SocketPair &) = delete;
+    SocketPair &operator=(const SocketPair &) = delete;
+};
+
+/* A message with room for ten bytes and one descriptor. */
+struct Message {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    char bytes[10] = {};
+    iovec piece = {bytes, sizeof(bytes)};
+    msghdr header = {};
+
+    Message()
+    {
+        header.msg_iov = &piece;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = sizeof(control);
+    }
+    explicit Message(int fd) : Message()
+    {
+        cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+    }
+
+    /* The descriptor that came with it; -1: none. */
+    int descriptor()
+    {
+        int fd = -1;
+        if (header.msg_controllen > 0)
+            memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof(fd));
+        return fd;
+    }
+};
+
+void receive(PollRing &ring, int fd, Message &message, unsigned flags, uint64_t user_data)
+{
+    io_uring_sqe *entry = ring.sqe();
+    io_uring_prep_recvmsg(entry, fd, &message.header, flags);
+    ring.push(entry, user_data);
+}
+
+TEST(Poll, LosesNoDescriptorThatComesWithALaterPart)
+{
+    PollRing ring;
+    SocketPair pair(SOCK_STREAM);
+    Message first, second, sent(pair.ends[0]);
+    receive(ring, pair.ends[1], first, MSG_WAITALL, 1);
+    EXPECT_TRUE(ring.look().empty());
+    ASSERT_EQ(5, send(pair.ends[0], "hello", 5, 0));
+    auto taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(5, taken[0].res) << "what comes next may need a place for its descriptor";
+    EXPECT_EQ(-1, first.descriptor());
+    ASSERT_EQ(10, sendmsg(pair.ends[0], &sent.header, 0));
+    receive(ring, pair.ends[1], second, MSG_WAITALL, 2);
+    taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(10, taken[0].res);
+    int received = second.descriptor();
+    EXPECT_GE(received, 0);
+    close(received);
+}
+
+TEST(Poll, TellsOfDescriptorsThatALaterPartBroughtAndNobodyWants)
+{
+    PollRing ring;
+    SocketPair pair(SOCK_STREAM);
+    Message received, sent(pair.ends[0]);
+    received.header.msg_control = nullptr;
+    received.header.msg_controllen = 0;
+    sent.piece.iov_len = 5;
+    receive(ring, pair.ends[1], received, MSG_WAITALL, 1);
+    ASSERT_EQ(5, send(pair.ends[0], "hello", 5, 0));
+    EXPECT_TRUE(ring.look().empty());
+    ASSERT_EQ(5, sendmsg(pair.ends[0], &sent.header, 0));
+    auto taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(10, taken[0].res);
+    EXPECT_EQ(MSG_CTRUNC, received.header.msg_flags & MSG_CTRUNC);
 }
 
 } // namespace
