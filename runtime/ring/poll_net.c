@@ -123,6 +123,18 @@ static size_t length_of(const struct msghdr *message)
     return len;
 }
 
+/* The message may be nonsense, unless the end is what was received: there nothing came with it. */
+static int32_t message_failed(struct coil__poll_op *op, struct msghdr *message)
+{
+    int32_t result = moved_or_failed(op, -1, 0);
+    if (result == 0) {
+        message->msg_namelen = 0;
+        message->msg_controllen = 0;
+        message->msg_flags = 0;
+    }
+    return result;
+}
+
 /* The first part is the message itself, with its address and control data; what follows is bytes.
  * Who has room for control data gets the first part alone, as from io_uring: a descriptor that came
  * with a later one would be lost. How much room it was the system call has overwritten.
@@ -142,7 +154,7 @@ static int32_t try_message(struct coil__poll_op *op, bool sends)
     ssize_t moved =
         sends ? sendmsg(op->sqe.fd, now, flags | MSG_NOSIGNAL) : recvmsg(op->sqe.fd, now, flags);
     if (moved < 0)
-        return moved_or_failed(op, moved, 0); /* the message may be nonsense */
+        return message_failed(op, message);
     if (!sends && op->done > 0)
         message->msg_flags = tail.msg_flags;
     bool is_all = !sends && message->msg_control != NULL;

@@ -4,6 +4,7 @@
 #include "support/census.h"
 
 #include <cstring>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -173,6 +174,42 @@ TEST(Poll, TellsOfDescriptorsThatALaterPartBroughtAndNobodyWants)
     ASSERT_EQ(1u, taken.size());
     EXPECT_EQ(10, taken[0].res);
     EXPECT_EQ(MSG_CTRUNC, received.header.msg_flags & MSG_CTRUNC);
+}
+
+/* A datagram socket that is connected to itself. */
+int connected_datagrams()
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in addr = {};
+    socklen_t len = sizeof(addr);
+    auto at = reinterpret_cast<sockaddr *>(&addr);
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(0, bind(fd, at, len));
+    EXPECT_EQ(0, getsockname(fd, at, &len));
+    EXPECT_EQ(0, connect(fd, at, len));
+    return fd;
+}
+
+TEST(Poll, LeavesNothingInAMessageThatShutdownEnds)
+{
+    PollRing ring;
+    int fd = connected_datagrams();
+    sockaddr_in name = {};
+    Message message;
+    message.header.msg_name = &name;
+    message.header.msg_namelen = sizeof(name);
+    message.header.msg_flags = MSG_TRUNC;
+    receive(ring, fd, message, 0, 1);
+    EXPECT_TRUE(ring.look().empty());
+    EXPECT_EQ(0, shutdown(fd, SHUT_RD));
+    auto taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(0, taken[0].res);
+    EXPECT_EQ(0u, message.header.msg_namelen);
+    EXPECT_EQ(0u, message.header.msg_controllen);
+    EXPECT_EQ(0, message.header.msg_flags);
+    close(fd);
 }
 
 } // namespace
