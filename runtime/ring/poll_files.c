@@ -38,6 +38,16 @@ static int make_room(struct coil__poll *poll, int fd)
     return 0;
 }
 
+static uint32_t events_of(const struct coil__poll_op *op)
+{
+    if (op->side == COIL__POLL_IN)
+        return EPOLLIN;
+    if (op->side == COIL__POLL_OUT)
+        return EPOLLOUT;
+    bool polls = op->sqe.opcode == IORING_OP_POLL_ADD;
+    return always | (polls ? op->sqe.poll32_events : (uint32_t)EPOLLPRI);
+}
+
 static uint32_t wanted_events(const struct coil__poll_file *file)
 {
     uint32_t events = 0;
@@ -46,7 +56,7 @@ static uint32_t wanted_events(const struct coil__poll_file *file)
     if (file->first[COIL__POLL_OUT] != NULL)
         events |= EPOLLOUT;
     for (const struct coil__poll_op *op = file->first[COIL__POLL_ANY]; op != NULL; op = op->next)
-        events |= op->sqe.poll32_events | always;
+        events |= events_of(op);
     return events;
 }
 
@@ -120,10 +130,7 @@ int coil__poll_wait(struct coil__poll *poll, struct coil__poll_op *op)
         if (err < 0)
             return err;
     }
-    uint32_t events = op->side == COIL__POLL_IN    ? (uint32_t)EPOLLIN
-                      : op->side == COIL__POLL_OUT ? (uint32_t)EPOLLOUT
-                                                   : op->sqe.poll32_events | always;
-    int err = register_events(poll, fd, events);
+    int err = register_events(poll, fd, events_of(op));
     if (err < 0)
         return err;
     append(&poll->files[fd], op);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Of flags that make no difference here: to go on in the background is what it does anyway. */
@@ -123,6 +124,34 @@ static const struct verb {
     [IORING_OP_ASYNC_CANCEL] = {coil__poll_try_cancel, COIL__POLL_ANY},
 };
 
+/* What a socket keeps apart is waited for beside its ordinary data, and not in one line with it. */
+static enum coil__poll_side side_of(const struct io_uring_sqe *sqe)
+{
+    bool receives = sqe->opcode == IORING_OP_RECV || sqe->opcode == IORING_OP_RECVMSG;
+    if (receives && (sqe->msg_flags & (MSG_ERRQUEUE | MSG_OOB)) != 0)
+        return COIL__POLL_ANY;
+    return verbs[sqe->opcode].side;
+}
+
+static bool may_wait(const struct io_uring_sqe *sqe)
+{
+    switch (sqe->opcode) {
+    case IORING_OP_READ:
+    case IORING_OP_READV:
+    case IORING_OP_WRITE:
+    case IORING_OP_WRITEV:
+        return (sqe->rw_flags & RWF_NOWAIT) == 0;
+    case IORING_OP_RECV:
+    case IORING_OP_SEND:
+    case IORING_OP_SEND_ZC:
+    case IORING_OP_RECVMSG:
+    case IORING_OP_SENDMSG:
+        return (sqe->msg_flags & MSG_DONTWAIT) == 0;
+    default:
+        return true;
+    }
+}
+
 int32_t coil__poll_attempt(struct coil__poll *poll, struct coil__poll_op *op)
 {
     return verbs[op->sqe.opcode].attempt(poll, op);
@@ -183,9 +212,10 @@ void coil__poll_begin(struct coil__poll *poll, const struct io_uring_sqe *sqe)
         coil__poll_finish(poll, op, -EOPNOTSUPP);
         return;
     }
-    op->side = (uint8_t)verbs[sqe->opcode].side;
+    op->side = (uint8_t)side_of(sqe);
     /* Who came first is served first. */
     const struct coil__poll_file *file = coil__poll_file_of(poll, sqe->fd);
     bool others_wait = op->side != COIL__POLL_ANY && file != NULL && file->first[op->side] != NULL;
-    coil__poll_settle(poll, op, others_wait ? COIL__POLL_AGAIN : coil__poll_attempt(poll, op));
+    bool must_wait = others_wait && may_wait(sqe);
+    coil__poll_settle(poll, op, must_wait ? COIL__POLL_AGAIN : coil__poll_attempt(poll, op));
 }

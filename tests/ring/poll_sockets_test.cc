@@ -4,6 +4,7 @@
 #include "support/census.h"
 
 #include <cstring>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -209,6 +210,75 @@ TEST(Poll, LeavesNothingInAMessageThatShutdownEnds)
     EXPECT_EQ(0u, message.header.msg_namelen);
     EXPECT_EQ(0u, message.header.msg_controllen);
     EXPECT_EQ(0, message.header.msg_flags);
+    close(fd);
+}
+
+void receive(PollRing &ring, int fd, char *to, unsigned flags, uint64_t user_data)
+{
+    io_uring_sqe *entry = ring.sqe();
+    io_uring_prep_recv(entry, fd, to, 1, int(flags));
+    ring.push(entry, user_data);
+}
+
+TEST(Poll, AsksForWhatMayNotWaitThoughOthersWait)
+{
+    PollRing ring;
+    int fd = connected_datagrams();
+    char bytes[2];
+    receive(ring, fd, &bytes[0], 0, 1);
+    receive(ring, fd, &bytes[1], MSG_DONTWAIT, 2);
+    auto taken = ring.look();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(2u, taken[0].user_data);
+    EXPECT_EQ(-EAGAIN, taken[0].res);
+    close(fd);
+}
+
+TEST(Poll, AsksForBytesOutOfBandThoughOthersWaitForTheOrdinaryOnes)
+{
+    PollRing ring;
+    SocketPair pair(SOCK_STREAM);
+    char bytes[2];
+    receive(ring, pair.ends[1], &bytes[0], 0, 1);
+    receive(ring, pair.ends[1], &bytes[1], MSG_OOB, 2);
+    auto taken = ring.look();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(2u, taken[0].user_data);
+    EXPECT_EQ(-EINVAL, taken[0].res) << "there are none";
+}
+
+TEST(Poll, ServesADatagramToWhoWaitsBehindSomebodyThatWaitsForErrors)
+{
+    PollRing ring;
+    int fd = connected_datagrams();
+    Message message;
+    char byte;
+    receive(ring, fd, message, MSG_ERRQUEUE, 1);
+    receive(ring, fd, &byte, 0, 2);
+    EXPECT_TRUE(ring.look().empty());
+    ASSERT_EQ(1, send(fd, "x", 1, 0));
+    auto taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_EQ(2u, taken[0].user_data);
+    EXPECT_EQ(1, taken[0].res);
+    EXPECT_EQ('x', byte);
+    close(fd);
+}
+
+TEST(Poll, WaitsForWhatComesToAnErrorQueue)
+{
+    PollRing ring;
+    int fd = connected_datagrams();
+    int on = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &on, sizeof(on)));
+    Message message;
+    receive(ring, fd, message, MSG_ERRQUEUE, 1);
+    EXPECT_TRUE(ring.look().empty());
+    ASSERT_EQ(1, send(fd, "x", 1, 0));
+    auto taken = ring.wait();
+    ASSERT_EQ(1u, taken.size());
+    EXPECT_GE(taken[0].res, 0) << "when it was sent";
+    EXPECT_EQ(MSG_ERRQUEUE, message.header.msg_flags & MSG_ERRQUEUE);
     close(fd);
 }
 
