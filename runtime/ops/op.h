@@ -9,9 +9,6 @@
 #include <coil/fd.h>
 #include <errno.h>
 
-/* The kernel moves no more in one operation, whatever is asked. */
-enum { COIL__LENGTH_MAX = 0x7ffff000 };
-
 static inline unsigned coil__op_length(size_t len)
 {
     return len < COIL__LENGTH_MAX ? (unsigned)len : COIL__LENGTH_MAX;

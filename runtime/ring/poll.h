@@ -162,7 +162,8 @@ int32_t coil__poll_try_connect(struct coil__poll *poll, struct coil__poll_op *op
  */
 bool coil__poll_is_shut(const struct coil__poll_op *op);
 
-/* The part of `from` behind its first `skip` bytes, in at most `most` pieces. Returns how many. */
+/* The part of `from` behind its first `skip` bytes, in at most `most` pieces, and no more than the
+ * kernel would move after those. Returns how many. */
 int coil__poll_rest(const struct iovec *from, int count, size_t skip, struct iovec *to, int most);
 
 /* ---- poll_files.c: waiting with a file ---- */

@@ -10,14 +10,17 @@
 
 int coil__poll_rest(const struct iovec *from, int count, size_t skip, struct iovec *to, int most)
 {
+    size_t room = COIL__LENGTH_MAX - skip;
     int pieces = 0;
     for (int i = 0; i < count && pieces < most; i++) {
         if (skip >= from[i].iov_len && skip > 0) {
             skip -= from[i].iov_len;
             continue;
         }
+        size_t len = from[i].iov_len - skip;
         to[pieces].iov_base = (void *)((uintptr_t)from[i].iov_base + skip); /* NULL, if empty */
-        to[pieces++].iov_len = from[i].iov_len - skip;
+        to[pieces].iov_len = len < room ? len : room;
+        room -= to[pieces++].iov_len;
         skip = 0;
     }
     return pieces;

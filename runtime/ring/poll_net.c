@@ -115,12 +115,13 @@ int32_t coil__poll_try_send(struct coil__poll *poll, struct coil__poll_op *op)
     return moved_or_failed(op, moved, op->sqe.len);
 }
 
+/* What there is to move of it. */
 static size_t length_of(const struct msghdr *message)
 {
     size_t len = 0;
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        len += message->msg_iov[i].iov_len;
-    return len;
+    for (size_t i = 0; i < message->msg_iovlen && len < COIL__LENGTH_MAX; i++)
+        len += message->msg_iov[i].iov_len; /* one has at most half of all memory */
+    return len < COIL__LENGTH_MAX ? len : COIL__LENGTH_MAX;
 }
 
 /* The message may be nonsense, unless the end is what was received: there nothing came with it. */

@@ -17,6 +17,9 @@
 
 struct coil__ring;
 
+/* The kernel moves no more in one operation, whatever is asked. */
+enum { COIL__LENGTH_MAX = 0x7ffff000 };
+
 /* What a core wants of its ring. */
 struct coil__ring_options {
     unsigned entries;             /* SQ size; the CQ is 8 times as large */

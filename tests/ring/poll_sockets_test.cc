@@ -6,6 +6,7 @@
 #include <cstring>
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -280,6 +281,53 @@ TEST(Poll, WaitsForWhatComesToAnErrorQueue)
     EXPECT_GE(taken[0].res, 0) << "when it was sent";
     EXPECT_EQ(MSG_ERRQUEUE, message.header.msg_flags & MSG_ERRQUEUE);
     close(fd);
+}
+
+/* Memory that holds zeros, and takes up none. */
+struct Zeros {
+    size_t len;
+    char *bytes;
+    explicit Zeros(size_t length) : len(length)
+    {
+        const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        bytes = static_cast<char *>(mmap(nullptr, len, PROT_READ, flags, -1, 0));
+        EXPECT_NE(MAP_FAILED, bytes);
+    }
+    ~Zeros() { munmap(bytes, len); }
+    Zeros(const Zeros &) = delete;
+    Zeros &operator=(const Zeros &) = delete;
+};
+
+constexpr size_t kMost = 0x7ffff000; /* bytes that one system call moves */
+
+/* As if all but five bytes of what one call can move had gone out. */
+TEST(Poll, EndsAMessageWhereOneSystemCallWould)
+{
+    PollRing ring;
+    SocketPair pair(SOCK_STREAM);
+    Zeros zeros(size_t(1) << 30);
+    iovec pieces[3] = {
+        {zeros.bytes, zeros.len}, {zeros.bytes, zeros.len}, {zeros.bytes, zeros.len}};
+    msghdr message = {};
+    message.msg_iov = pieces;
+    message.msg_iovlen = 3;
+    coil__poll_op op = {};
+    io_uring_prep_sendmsg(&op.sqe, pair.ends[0], &message, MSG_WAITALL);
+    op.done = kMost - 5;
+    EXPECT_EQ(int(kMost), coil__poll_try_sendmsg(nullptr, &op));
+    char received[10];
+    EXPECT_EQ(5, recv(pair.ends[1], received, sizeof(received), MSG_DONTWAIT));
+}
+
+TEST(Poll, CutsTheRestOfATransferWhereOneSystemCallWould)
+{
+    iovec pieces[3] = {{nullptr, 10}, {nullptr, kMost - 15}, {nullptr, 10}}, rest[3];
+    ASSERT_EQ(3, coil__poll_rest(pieces, 3, 4, rest, 3));
+    EXPECT_EQ(6u, rest[0].iov_len);
+    EXPECT_EQ(kMost - 15, rest[1].iov_len);
+    EXPECT_EQ(5u, rest[2].iov_len);
+    ASSERT_EQ(1, coil__poll_rest(pieces, 3, kMost - 2, rest, 3));
+    EXPECT_EQ(2u, rest[0].iov_len);
 }
 
 } // namespace
