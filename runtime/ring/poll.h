@@ -69,8 +69,9 @@ struct coil__poll_op {
 /* A number, and who waits for the file behind it. */
 struct coil__poll_file {
     struct coil__poll_op *first[COIL__POLL_SIDES], *last[COIL__POLL_SIDES];
-    uint32_t generation; /* of its place in epoll's set: events of an earlier one are a ghost's */
-    uint32_t events;     /* registered with epoll, as far as we know; 0: none */
+    uint32_t generation;  /* of its place in epoll's set: events of an earlier one are a ghost's */
+    uint32_t events;      /* registered with epoll, as far as we know; 0: none */
+    uint8_t false_alarms; /* the latest events, by which nobody who waits got on */
 };
 
 enum { COIL__POLL_EVENTS = 256 }; /* at a time: more come the next time */

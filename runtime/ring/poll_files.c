@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILES_MIN = 64 };
+enum { FILES_MIN = 64, FALSE_ALARMS_MAX = 3 };
 
 static const uint32_t always = EPOLLERR | EPOLLHUP;
 
@@ -160,32 +160,43 @@ void coil__poll_leave(struct coil__poll *poll, struct coil__poll_op *op)
     coil__poll_forget(poll, op);
 }
 
-/* Who waited longest is tried first, until one has to wait on. It may have no place any more when
- * it has been tried, and the table may have moved. */
-static void try_in_order(struct coil__poll *poll, int fd, unsigned side)
+/* Tries it again, after which it may have no place any more, and the table may have moved. Returns
+ * whether it got on, if only in part. */
+static bool try_again(struct coil__poll *poll, struct coil__poll_op *op)
 {
+    const unsigned *posted = poll->ring->uring.cq.ktail, posted_before = *posted;
+    uint32_t done_before = op->done;
+    int32_t outcome = coil__poll_attempt(poll, op);
+    if (outcome == COIL__POLL_AGAIN)
+        return op->done != done_before || *posted != posted_before;
+    coil__poll_leave(poll, op);
+    coil__poll_settle(poll, op, outcome);
+    return true;
+}
+
+/* Who waited longest is tried first, until one has to wait on. */
+static bool try_in_order(struct coil__poll *poll, int fd, unsigned side)
+{
+    bool got_on = false;
     struct coil__poll_op *op;
     while ((op = poll->files[fd].first[side]) != NULL) { /* ends: each goes, or is the last */
-        int32_t outcome = coil__poll_attempt(poll, op);
-        if (outcome == COIL__POLL_AGAIN)
-            return;
-        coil__poll_leave(poll, op);
-        coil__poll_settle(poll, op, outcome);
+        got_on |= try_again(poll, op);
+        if (poll->files[fd].first[side] == op)
+            break;
     }
+    return got_on;
 }
 
 /* Each waits for events of its own. */
-static void try_all(struct coil__poll *poll, int fd)
+static bool try_all(struct coil__poll *poll, int fd)
 {
+    bool got_on = false;
     struct coil__poll_op *next;
     for (struct coil__poll_op *op = poll->files[fd].first[COIL__POLL_ANY]; op != NULL; op = next) {
         next = op->next;
-        int32_t outcome = coil__poll_attempt(poll, op);
-        if (outcome == COIL__POLL_AGAIN)
-            continue;
-        coil__poll_leave(poll, op);
-        coil__poll_settle(poll, op, outcome);
+        got_on |= try_again(poll, op);
     }
+    return got_on;
 }
 
 /* Leaves the set for a new one, in which there is nothing but what is waited for. Without a
@@ -212,15 +223,56 @@ static __attribute__((cold)) void lay_ghosts(struct coil__poll *poll)
     }
 }
 
+static void watch(struct coil__poll *poll, int fd, uint32_t events)
+{
+    int err = tell_epoll(poll, events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, events);
+    poll->files[fd].events = events;
+    if (err < 0)
+        lay_ghosts(poll);
+}
+
 /* Epoll reports what nobody waits for any more: it is told what somebody does wait for. */
 static void trim(struct coil__poll *poll, int fd)
 {
+    watch(poll, fd, wanted_events(&poll->files[fd]));
+}
+
+static void retry_later(struct coil__poll *poll, int fd, unsigned side)
+{
+    struct coil__poll_op *op;
+    while ((op = poll->files[fd].first[side]) != NULL) { /* ends: each goes */
+        coil__poll_leave(poll, op);
+        coil__poll_retry_later(poll, op);
+    }
+}
+
+/* Nobody got on by what epoll reports, which it would report again and again. Who was promised that
+ * he can go on has to ask, since nothing tells when he really can: a Unix socket may always send,
+ * though who shall receive has no room. All else, such as an error that nobody reads, is heard of
+ * once; what comes later is news, and is told. */
+static void note_false_alarm(struct coil__poll *poll, int fd, uint32_t events)
+{
     struct coil__poll_file *file = &poll->files[fd];
-    uint32_t events = wanted_events(file);
-    int err = tell_epoll(poll, events != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, events);
-    file->events = events;
-    if (err < 0)
-        lay_ghosts(poll);
+    if (file->false_alarms < FALSE_ALARMS_MAX) {
+        file->false_alarms++;
+        return;
+    }
+    if ((events & EPOLLIN) != 0)
+        retry_later(poll, fd, COIL__POLL_IN);
+    if ((events & EPOLLOUT) != 0)
+        retry_later(poll, fd, COIL__POLL_OUT);
+    uint32_t wanted = wanted_events(file);
+    uint32_t once = wanted != 0 ? wanted | EPOLLET : 0;
+    if (file->events != once)
+        watch(poll, fd, once);
+}
+
+/* Somebody got on, and may have left something for the next one, of which epoll has to tell. */
+static void note_true_alarm(struct coil__poll *poll, int fd)
+{
+    poll->files[fd].false_alarms = 0;
+    if ((poll->files[fd].events & EPOLLET) != 0)
+        trim(poll, fd);
 }
 
 void coil__poll_ready(struct coil__poll *poll, const struct epoll_event *event)
@@ -233,11 +285,18 @@ void coil__poll_ready(struct coil__poll *poll, const struct epoll_event *event)
     uint32_t wanted = wanted_events(&poll->files[fd]);
     if (wanted == 0 || (event->events & ~always & ~wanted) != 0)
         trim(poll, fd);
+    if (wanted == 0)
+        return;
+    bool got_on = false;
     if ((event->events & (EPOLLIN | always)) != 0)
-        try_in_order(poll, fd, COIL__POLL_IN);
+        got_on |= try_in_order(poll, fd, COIL__POLL_IN);
     if ((event->events & (EPOLLOUT | always)) != 0)
-        try_in_order(poll, fd, COIL__POLL_OUT);
-    try_all(poll, fd);
+        got_on |= try_in_order(poll, fd, COIL__POLL_OUT);
+    got_on |= try_all(poll, fd);
+    if (got_on)
+        note_true_alarm(poll, fd);
+    else
+        note_false_alarm(poll, fd, event->events);
 }
 
 void coil__poll_closing(struct coil__poll *poll, int fd)

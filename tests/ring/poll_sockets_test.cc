@@ -6,6 +6,7 @@
 #include <cstring>
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -328,6 +329,75 @@ TEST(Poll, CutsTheRestOfATransferWhereOneSystemCallWould)
     EXPECT_EQ(5u, rest[2].iov_len);
     ASSERT_EQ(1, coil__poll_rest(pieces, 3, kMost - 2, rest, 3));
     EXPECT_EQ(2u, rest[0].iov_len);
+}
+
+/* Whether something wakes it, though nothing happens, however often it looks. */
+bool stays_awake(PollRing &ring)
+{
+    pollfd set = {static_cast<coil__poll *>(ring.ring.own)->epoll_fd, POLLIN, 0};
+    for (int i = 0; i < 1000; i++) {
+        EXPECT_TRUE(ring.look().empty());
+        if (poll(&set, 1, 0) == 0)
+            return false;
+    }
+    return true;
+}
+
+TEST(Poll, SleepsThoughAnErrorQueueIsUnreadAndHearsOfADatagram)
+{
+    PollRing ring;
+    int fd = connected_datagrams();
+    int on = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    char bytes[3];
+    ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &on, sizeof(on)));
+    ASSERT_EQ(1, send(fd, "x", 1, 0));
+    ASSERT_EQ(1, recv(fd, bytes, 1, 0)) << "when it was sent is in the error queue";
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 3; i++)
+            receive(ring, fd, &bytes[i], 0, i);
+        EXPECT_FALSE(stays_awake(ring));
+        for (unsigned i = 0; i < 3; i++) {
+            ASSERT_EQ(1, send(fd, "x", 1, 0));
+            auto taken = ring.wait();
+            ASSERT_EQ(1u, taken.size());
+            EXPECT_EQ(i, taken[0].user_data);
+            EXPECT_EQ(1, taken[0].res);
+        }
+    }
+    close(fd);
+}
+
+/* A Unix socket that is not connected may always send, as epoll sees it. */
+TEST(Poll, SleepsThoughAReceiverOfDatagramsIsFullAndSendsWhenItIsNot)
+{
+    PollRing ring;
+    sockaddr_un addr = {};
+    socklen_t len = sizeof(addr);
+    auto at = reinterpret_cast<sockaddr *>(&addr);
+    addr.sun_family = AF_UNIX;
+    int full = socket(AF_UNIX, SOCK_DGRAM, 0), sender = socket(AF_UNIX, SOCK_DGRAM, 0);
+    ASSERT_EQ(0, bind(full, at, sizeof(sa_family_t)));
+    ASSERT_EQ(0, getsockname(full, at, &len));
+    while (sendto(sender, "x", 1, MSG_DONTWAIT, at, len) == 1) { /* ends: nobody receives */
+    }
+    Message message(sender);
+    message.header.msg_name = &addr;
+    message.header.msg_namelen = len;
+    for (uint64_t i = 0; i < 2; i++) {
+        io_uring_sqe *entry = ring.sqe();
+        io_uring_prep_sendmsg(entry, sender, &message.header, 0);
+        ring.push(entry, i);
+    }
+    EXPECT_FALSE(stays_awake(ring));
+    for (uint64_t i = 0; i < 2; i++) {
+        char byte;
+        ASSERT_EQ(1, recv(full, &byte, 1, 0));
+        auto taken = ring.wait();
+        ASSERT_EQ(1u, taken.size());
+        EXPECT_EQ(10, taken[0].res);
+    }
+    close(sender);
+    close(full);
 }
 
 } // namespace
