@@ -170,7 +170,8 @@ static int wait_for_events(struct coil__poll *poll, bool wait, coil_time deadlin
     if (span > 0 && !poll->coarse) {
         struct timespec time = {.tv_sec = span / COIL_SEC, .tv_nsec = span % COIL_SEC};
         count = epoll_pwait2(poll->epoll_fd, poll->events, COIL__POLL_EVENTS, &time, NULL);
-        poll->coarse = count < 0 && coil__is_forbidden(errno);
+        /* A filter may say anything; what is wrong with the wait itself epoll_wait() says, too. */
+        poll->coarse = count < 0 && errno != EINTR;
     }
     if (span == 0 || poll->coarse)
         count = epoll_wait(poll->epoll_fd, poll->events, COIL__POLL_EVENTS,
