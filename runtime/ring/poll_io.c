@@ -140,6 +140,12 @@ static bool is_regular(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* By a filter that does not know the call; if it is the file, another call says so, too. */
+static bool may_be_forbidden(ssize_t moved)
+{
+    return moved == -ENOSYS || moved == -EPERM || moved == -EACCES;
+}
+
 static int32_t try_to_move(struct coil__poll_op *op, bool writes)
 {
     struct transfer t;
@@ -147,7 +153,7 @@ static int32_t try_to_move(struct coil__poll_op *op, bool writes)
     ssize_t moved = move_now(&t);
     if (moved == -EAGAIN && (t.flags & RWF_NOWAIT) == 0)
         return !writes && coil__poll_is_shut(op) ? 0 : COIL__POLL_AGAIN;
-    if (moved == -EOPNOTSUPP || moved == -ENOSYS)
+    if (moved == -EOPNOTSUPP || may_be_forbidden(moved))
         return move_without_nowait(&t);
     /* Of a file it is what the page cache had: the rest comes from the disk. */
     bool is_part = moved > 0 && (size_t)moved < length_of(&t);

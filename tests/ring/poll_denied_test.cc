@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The poll driver where a filter forbids the newer system calls: the older ones do. */
 #include "ring/poll_ring.h"
+#include "support/process.h"
 #include "support/sandbox.h"
 
 #include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <initializer_list>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 using namespace coil_test;
@@ -30,6 +33,13 @@ void expect_well_without(std::initializer_list<long> calls, const std::function<
     }
 }
 
+int read_result(PollRing &ring, int fd, char *to, unsigned len)
+{
+    io_uring_sqe *entry = ring.sqe();
+    io_uring_prep_read(entry, fd, to, len, 0);
+    return ring.result_of(entry);
+}
+
 TEST(PollDenied, WaitsInMilliseconds)
 {
     expect_well_without({SYS_epoll_pwait2}, [] {
@@ -37,6 +47,38 @@ TEST(PollDenied, WaitsInMilliseconds)
         coil_time deadline = ring.ring.driver->now() + 5 * COIL_MSEC;
         int result = ring.enter(1, deadline);
         return result != 0 ? result : ring.ring.driver->now() < deadline;
+    });
+}
+
+TEST(PollDenied, ReadsAndWritesFilesByWorkers)
+{
+    TempDir folder;
+    std::string path = folder.path("file");
+    expect_well_without({SYS_preadv2, SYS_pwritev2}, [&] {
+        PollRing ring;
+        int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        io_uring_sqe *entry = ring.sqe();
+        io_uring_prep_write(entry, fd, "hello", 5, 0);
+        int result = ring.result_of(entry);
+        char bytes[10];
+        if (result == 5)
+            result = read_result(ring, fd, bytes, sizeof(bytes));
+        close(fd);
+        return result == 5 ? 0 : result;
+    });
+}
+
+TEST(PollDenied, SaysOfAFileThatMayNotBeWrittenThatItMayNot)
+{
+    expect_well_without({SYS_preadv2, SYS_pwritev2}, [] {
+        PollRing ring;
+        int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE);
+        io_uring_sqe *entry = ring.sqe();
+        io_uring_prep_write(entry, fd, "x", 1, 0);
+        int result = ring.result_of(entry);
+        close(fd);
+        return result == -EPERM ? 0 : 1;
     });
 }
 
