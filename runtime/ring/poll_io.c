@@ -49,6 +49,14 @@ static void describe(const struct io_uring_sqe *sqe, bool writes, struct transfe
     transfer->writes = writes;
 }
 
+static size_t length_of(const struct transfer *t)
+{
+    size_t len = 0;
+    for (int i = 0; i < t->count; i++)
+        len += t->pieces[i].iov_len;
+    return len;
+}
+
 static bool is_socket(int fd)
 {
     struct stat status;
@@ -87,16 +95,22 @@ static bool is_ready(const struct transfer *t)
     return poll(&asked, 1, 0) != 0;
 }
 
+/* By the calls that wait, where there is something to move, or nothing is to be moved. */
+static ssize_t move_plainly(const struct transfer *t)
+{
+    ssize_t moved =
+        t->writes ? writev(t->fd, t->pieces, t->count) : readv(t->fd, t->pieces, t->count);
+    return moved < 0 ? -errno : moved;
+}
+
 /* A pipe that is ready takes PIPE_BUF bytes, or gives some, at once. */
 static ssize_t move_in_pipe(const struct transfer *t)
 {
     struct iovec rest[8];
     if (!is_ready(t))
         return -EAGAIN;
-    if (!t->writes) {
-        ssize_t moved = readv(t->fd, t->pieces, t->count);
-        return moved < 0 ? -errno : moved;
-    }
+    if (!t->writes)
+        return move_plainly(t);
     int count = coil__poll_rest(t->pieces, t->count, 0, rest, sizeof(rest) / sizeof(rest[0]));
     size_t room = PIPE_BUF;
     for (int i = 0; i < count; i++) {
@@ -117,21 +131,15 @@ static int32_t move_without_nowait(const struct transfer *t)
         return -errno;
     if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode))
         return COIL__POLL_BLOCKS;
-    if (S_ISSOCK(status.st_mode))
+    if (length_of(t) == 0)
+        moved = move_plainly(t);
+    else if (S_ISSOCK(status.st_mode))
         moved = move_in_socket(t);
     else if (S_ISFIFO(status.st_mode))
         moved = move_in_pipe(t);
     else
         return is_ready(t) ? COIL__POLL_FOREVER : COIL__POLL_AGAIN;
     return moved == -EAGAIN ? COIL__POLL_AGAIN : (int32_t)moved;
-}
-
-static size_t length_of(const struct transfer *t)
-{
-    size_t len = 0;
-    for (int i = 0; i < t->count; i++)
-        len += t->pieces[i].iov_len;
-    return len;
 }
 
 static bool is_regular(int fd)

@@ -9,6 +9,7 @@
 #include <functional>
 #include <initializer_list>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 using namespace coil_test;
@@ -79,6 +80,24 @@ TEST(PollDenied, SaysOfAFileThatMayNotBeWrittenThatItMayNot)
         int result = ring.result_of(entry);
         close(fd);
         return result == -EPERM ? 0 : 1;
+    });
+}
+
+TEST(PollDenied, WaitsNowhereForNoBytes)
+{
+    expect_well_without({SYS_preadv2, SYS_pwritev2}, [] {
+        PollRing ring;
+        Pipe pipe;
+        int pair[2];
+        char byte;
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+            return 98;
+        int of_pipe = read_result(ring, pipe.ends[0], &byte, 0);
+        int of_socket = read_result(ring, pair[0], &byte, 0);
+        int of_wrong_end = read_result(ring, pipe.ends[1], &byte, 0);
+        close(pair[0]);
+        close(pair[1]);
+        return of_pipe == 0 && of_socket == 0 && of_wrong_end == -EBADF ? 0 : 1;
     });
 }
 
