@@ -5,7 +5,6 @@
 #include "ring/host.h"
 #include "ring/refusal.h"
 #include "base/clock.h"
-#include "base/forbidden.h"
 #include "base/log.h"
 
 #include <errno.h>

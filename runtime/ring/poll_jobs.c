@@ -23,7 +23,8 @@
 static struct {
     pthread_mutex_t lock;
     unsigned rings;
-    int number; /* 0: the program uses every one */
+    int number;  /* 0: the program uses every one */
+    bool unsent; /* it was said that there is no room for it */
     struct sigaction before;
 } interrupt = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -59,8 +60,10 @@ static int claim_signal(void)
 static void open_interrupt(void)
 {
     pthread_mutex_lock(&interrupt.lock);
-    if (interrupt.rings++ == 0)
+    if (interrupt.rings++ == 0) {
         interrupt.number = claim_signal();
+        interrupt.unsent = false;
+    }
     pthread_mutex_unlock(&interrupt.lock);
 }
 
@@ -230,14 +233,28 @@ void coil__poll_collect(struct coil__poll *poll)
     }
 }
 
+static __attribute__((cold)) void say_unsent(void)
+{
+    pthread_mutex_lock(&interrupt.lock);
+    bool said = interrupt.unsent;
+    interrupt.unsent = true;
+    pthread_mutex_unlock(&interrupt.lock);
+    if (!said)
+        coil__log("no signal can be sent to worker threads, for RLIMIT_SIGPENDING is used up: what "
+                  "blocks them goes on although it is cancelled, until there is room");
+}
+
 static void tell_to_stop(struct coil__poll *poll, struct coil__poll_op *op)
 {
+    int err = 0;
     pthread_mutex_lock(&poll->running);
     poll->stopping += !op->stopped;
     op->stopped = true;
     if (op->running && interrupt.number != 0)
-        pthread_kill(op->worker, interrupt.number);
+        err = pthread_kill(op->worker, interrupt.number);
     pthread_mutex_unlock(&poll->running);
+    if (err != 0)
+        say_unsent();
 }
 
 bool coil__poll_take_back(struct coil__poll *poll, struct coil__poll_op *op)

@@ -4,12 +4,19 @@
 #include "support/process.h"
 #include "support/sandbox.h"
 
+extern "C" {
+#include "base/log.h"
+}
+
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
 #include <initializer_list>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 using namespace coil_test;
@@ -99,6 +106,64 @@ TEST(PollDenied, WaitsNowhereForNoBytes)
         close(pair[1]);
         return of_pipe == 0 && of_socket == 0 && of_wrong_end == -EBADF ? 0 : 1;
     });
+}
+
+std::string said;
+
+void keep(const char *line)
+{
+    said += std::string(line) + "\n";
+}
+
+bool has_begun(PollRing &ring, uint64_t user_data)
+{
+    auto poll = static_cast<coil__poll *>(ring.ring.own);
+    coil__poll_op *op = coil__poll_find(poll, user_data);
+    pthread_mutex_lock(&poll->running);
+    bool running = op != nullptr && op->running;
+    pthread_mutex_unlock(&poll->running);
+    return running;
+}
+
+/* Enters again and again, for ten seconds at most, until it is true. */
+template <class Condition> bool comes_true(PollRing &ring, Condition condition)
+{
+    coil_time give_up = ring.ring.driver->now() + 10 * COIL_SEC;
+    while (!condition() && ring.ring.driver->now() < give_up)
+        ring.enter(1, ring.ring.driver->now() + COIL_MSEC);
+    return condition();
+}
+
+/* Where the program uses the signal that needs no room. */
+TEST(PollDenied, SaysOnceThatNoSignalCanInterruptAWorker)
+{
+    TempDir folder;
+    std::string fifo = folder.path("fifo");
+    ASSERT_EQ(0, mkfifo(fifo.c_str(), 0600));
+    ChildOutcome outcome = run_in_child([&] {
+        const rlimit none = {0, 0};
+        signal(SIGSTKFLT, [](int) {});
+        setrlimit(RLIMIT_SIGPENDING, &none);
+        coil__log_to(keep);
+        PollRing ring;
+        io_uring_sqe *entry = ring.sqe();
+        io_uring_prep_openat(entry, AT_FDCWD, fifo.c_str(), O_RDONLY | O_CLOEXEC, 0);
+        ring.push(entry, 1);
+        if (!comes_true(ring, [&] { return has_begun(ring, 1); }))
+            return 1;
+        ring.cancel(1, 2);
+        bool says = comes_true(ring, [] { return !said.empty(); });
+        size_t length = said.size();
+        for (int i = 0; i < 5; i++) /* in which it is told to stop again and again */
+            ring.enter(2, ring.ring.driver->now() + 3 * COIL_MSEC);
+        bool says_once = said.size() == length;
+        int writer = open(fifo.c_str(), O_RDWR | O_CLOEXEC); /* lets the worker go */
+        bool ends = comes_true(ring, [&] { return !has_begun(ring, 1); });
+        close(writer);
+        bool names_it = said.find("RLIMIT_SIGPENDING") != std::string::npos;
+        return says && says_once && ends && names_it ? 0 : 2;
+    });
+    EXPECT_EQ(0, outcome.result);
 }
 
 } // namespace
