@@ -304,6 +304,8 @@ void coil__gate_close(void)
 
 bool coil__gate_enter(uint32_t run)
 {
+    if (run == 0) /* it would find the number of a closed gate */
+        return false;
     __atomic_add_fetch(&gate.inside, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&gate.run, __ATOMIC_SEQ_CST) == run)
         return true;

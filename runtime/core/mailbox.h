@@ -111,7 +111,8 @@ bool coil__door_is_empty(const uint32_t *door);
 
 /*
  * The gate through which threads that are no cores come to the cores of a run. Each run has a
- * number of its own. Once the gate is closed, nobody is inside and nobody comes in.
+ * number of its own; 0 is none, with which nobody comes in. Once the gate is closed, nobody is
+ * inside and nobody comes in.
  */
 uint32_t coil__gate_open(void);
 void coil__gate_close(void);

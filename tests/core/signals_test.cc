@@ -6,9 +6,14 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <liburing.h>
 #include <random>
 #include <thread>
 #include <unistd.h>
+
+extern "C" {
+#include "core/core.h"
+}
 
 using namespace coil_test;
 
@@ -214,6 +219,16 @@ TEST(Signal, NoneIsLostOnCoresThatFallAsleep)
                      },
                      cores(kCores)));
     sender.join();
+}
+
+/* As a handler does that was entered before the last run ended: it finds that there is no run. */
+TEST(Gate, LetsNobodyInWhoKnowsOfNoRun)
+{
+    EXPECT_FALSE(coil__gate_enter(0)) << "between two runs";
+    EXPECT_EQ(0, run([] {
+                  EXPECT_FALSE(coil__gate_enter(0)) << "in a run";
+                  return 0;
+              }));
 }
 
 constexpr const char *kSignals = "core/signals.c";
