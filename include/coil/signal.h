@@ -46,7 +46,8 @@ struct coil_signals {
  * and keeps them so: the thread that called coil_run_attached(), too.
  *
  * Returns 0; -EINVAL: the set is empty, or one of it can't be caught (SIGKILL, SIGSTOP) or reports
- * a fault; -EMFILE, -ENFILE or -ENOMEM: as of coil_promise_wait().
+ * a fault; -EMFILE, -ENFILE or -ENOMEM: as of coil_promise_wait(). If it fails, they mean what they
+ * meant before.
  */
 COIL_MUST_CHECK int coil_signals_open(struct coil_signals *signals, uint64_t set);
 

@@ -77,7 +77,7 @@ void coil__signals_init(struct coil__signals *signals)
     coil__list_init(&signals->open);
 }
 
-/* With the lock held. */
+/* With the lock held, as the next two. */
 static int catch_one(int number)
 {
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
@@ -90,25 +90,34 @@ static int catch_one(int number)
     return 0;
 }
 
+static void let_go(uint64_t set)
+{
+    for (uint64_t left = set; left != 0; left &= left - 1) {
+        int number = __builtin_ctzll(left) + 1;
+        sigaction(number, &process.before[number - 1], NULL);
+    }
+    process.caught &= ~set;
+}
+
+/* All of them or none. */
 static int catch (struct coil__run *run, uint64_t set)
 {
     int err = 0;
     pthread_mutex_lock(&process.lock);
+    uint64_t caught = process.caught;
     __atomic_store_n(&process.run, run, __ATOMIC_RELAXED);
     __atomic_store_n(&process.number, run->number, __ATOMIC_SEQ_CST);
     for (uint64_t left = set; left != 0 && err == 0; left &= left - 1)
         err = catch_one(__builtin_ctzll(left) + 1);
+    if (err < 0)
+        let_go(process.caught & ~caught);
     pthread_mutex_unlock(&process.lock);
     return err;
 }
 
 void coil__signals_restore(void)
 {
-    for (uint64_t left = process.caught; left != 0; left &= left - 1) {
-        int number = __builtin_ctzll(left) + 1;
-        sigaction(number, &process.before[number - 1], NULL);
-    }
-    process.caught = 0;
+    let_go(process.caught); /* without the lock: there are no cores any more */
     __atomic_store_n(&process.number, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -122,15 +131,23 @@ static void unblock(uint64_t set)
     pthread_sigmask(SIG_UNBLOCK, &unblocked, NULL);
 }
 
-int coil_signals_open(struct coil_signals *signals, uint64_t set)
+/* Faults, those that the kernel lets nobody catch, and those between the usual and the first
+ * real-time one, which are the C library's. */
+static uint64_t uncatchable(void)
 {
     static const uint64_t faults = COIL_SIGNAL(SIGSEGV) | COIL_SIGNAL(SIGBUS) |
                                    COIL_SIGNAL(SIGILL) | COIL_SIGNAL(SIGFPE) |
                                    COIL_SIGNAL(SIGTRAP) | COIL_SIGNAL(SIGSYS);
+    return faults | COIL_SIGNAL(SIGKILL) | COIL_SIGNAL(SIGSTOP) |
+           (COIL_SIGNAL(SIGRTMIN) - COIL_SIGNAL(32));
+}
+
+int coil_signals_open(struct coil_signals *signals, uint64_t set)
+{
     (void)coil__self(); /* outside of a coroutine there may be no core either */
     struct coil__core *core = coil__core_here;
     coil__require(signals->home == NULL, "coil_signals_open: it is open already");
-    if (set == 0 || (set & faults) != 0)
+    if (set == 0 || (set & uncatchable()) != 0)
         return -EINVAL;
     int err = coil__core_open_bell(core);
     if (err < 0)

@@ -181,6 +181,25 @@ TEST(Signal, ThatCanNotBeCaughtIsRefused)
               }));
 }
 
+TEST(Signal, OfASetThatIsRefusedMeansWhatItMeantBefore)
+{
+    struct sigaction own = {}, before = {};
+    own.sa_handler = [](int) { handled++; };
+    ASSERT_EQ(0, sigaction(SIGHUP, &own, &before));
+    EXPECT_EQ(0, run([] {
+                  COIL_SIGNALS(signals);
+                  for (int other : {SIGKILL, SIGSTOP, 32, 33}) {
+                      uint64_t set = COIL_SIGNAL(SIGHUP) | COIL_SIGNAL(other);
+                      EXPECT_EQ(-EINVAL, coil_signals_open(&signals, set)) << other;
+                      int handled_so_far = handled;
+                      EXPECT_EQ(0, raise(SIGHUP));
+                      EXPECT_EQ(handled_so_far + 1, handled) << other;
+                  }
+                  return 0;
+              }));
+    ASSERT_EQ(0, sigaction(SIGHUP, &before, nullptr));
+}
+
 /* One after another, at every moment of a core's falling asleep; a lost one would hang the test. */
 TEST(Signal, NoneIsLostOnCoresThatFallAsleep)
 {
