@@ -46,8 +46,10 @@ struct coil_signals {
  * and keeps them so: the thread that called coil_run_attached(), too.
  *
  * Returns 0; -EINVAL: the set is empty, or one of it can't be caught (SIGKILL, SIGSTOP) or reports
- * a fault; -EMFILE, -ENFILE or -ENOMEM: as of coil_promise_wait(). If it fails, they mean what they
- * meant before.
+ * a fault; -EBUSY: coil itself uses one, which the program had left alone when coil_run() began:
+ * SIGURG while stalls are watched for (coil_options.stall_ns), and with the poll driver SIGSTKFLT
+ * or else the highest real-time signal; -EMFILE, -ENFILE or -ENOMEM: as of coil_promise_wait(). If
+ * it fails, all of them mean what they meant before.
  */
 COIL_MUST_CHECK int coil_signals_open(struct coil_signals *signals, uint64_t set);
 

@@ -54,9 +54,9 @@ static int run_cores(struct coil__run *run)
             coil__log_retry();
             err = coil__workers_run(run);
         }
+        coil__signals_restore();
         coil__stall_close();
         coil__pools_close();
-        coil__signals_restore();
         coil__fault_close();
     }
     free(run->cores);

@@ -6,6 +6,7 @@
 #include "core/signals.h"
 
 #include "core/core.h"
+#include "ring/poll.h"
 #include "future/waiters.h"
 
 #include <coil/signal.h>
@@ -149,6 +150,8 @@ int coil_signals_open(struct coil_signals *signals, uint64_t set)
     coil__require(signals->home == NULL, "coil_signals_open: it is open already");
     if (set == 0 || (set & uncatchable()) != 0)
         return -EINVAL;
+    if ((set & (coil__stall_signals() | coil__poll_signals())) != 0)
+        return -EBUSY;
     int err = coil__core_open_bell(core);
     if (err < 0)
         return err;

@@ -10,6 +10,7 @@
 #include "base/start.h"
 #include "base/symbol.h"
 
+#include <coil/signal.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -366,6 +367,11 @@ static bool unblock(const struct coil__core *core)
     sigaddset(&set, SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, attached ? NULL : &set, &mask);
     return !attached || sigismember(&mask, SIGNAL) == 0;
+}
+
+uint64_t coil__stall_signals(void)
+{
+    return watcher.open && watcher.may_ask ? COIL_SIGNAL(SIGNAL) : 0;
 }
 
 void coil__stall_watch(struct coil__core *core)

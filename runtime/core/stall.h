@@ -61,6 +61,9 @@ void coil__stall_close(void);
 void coil__stall_watch(struct coil__core *core);
 void coil__stall_leave(struct coil__core *core);
 
+/* The set of the signal by which the watcher of this run asks cores; empty if it asks none. */
+uint64_t coil__stall_signals(void);
+
 /* How many stalls were noticed in this process, reported or not. From any thread. */
 uint32_t coil__stall_count(void);
 

@@ -191,6 +191,10 @@ struct coil__poll_file *coil__poll_file_of(struct coil__poll *poll, int fd);
 int coil__poll_jobs_open(struct coil__poll *poll, const struct coil__ring_options *options);
 void coil__poll_jobs_close(struct coil__poll *poll);
 
+/* The set of the signal by which workers are interrupted; empty where there are none. From any
+ * thread. */
+uint64_t coil__poll_signals(void);
+
 /* Hands the operation to a worker. Returns 0 or -errno. */
 int coil__poll_submit(struct coil__poll *poll, struct coil__poll_op *op, bool unending);
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <coil/signal.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -75,6 +76,15 @@ static void close_interrupt(void)
         now.sa_handler == do_nothing)
         sigaction(interrupt.number, &interrupt.before, NULL);
     pthread_mutex_unlock(&interrupt.lock);
+}
+
+uint64_t coil__poll_signals(void)
+{
+    pthread_mutex_lock(&interrupt.lock);
+    bool taken = interrupt.rings > 0 && interrupt.number != 0;
+    uint64_t signals = taken ? COIL_SIGNAL(interrupt.number) : 0;
+    pthread_mutex_unlock(&interrupt.lock);
+    return signals;
 }
 
 static int64_t result_of(int64_t result)

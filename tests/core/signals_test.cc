@@ -200,6 +200,48 @@ TEST(Signal, OfASetThatIsRefusedMeansWhatItMeantBefore)
     ASSERT_EQ(0, sigaction(SIGHUP, &before, nullptr));
 }
 
+/* The first tells where a core stalls, the second interrupts the workers of the poll driver. */
+constexpr int kCoilsOwn[] = {SIGURG, SIGSTKFLT};
+
+TEST(Signal, ThatCoilHasTakenIsRefused)
+{
+    coil_options options = cores(1);
+    options.ring = "poll";
+    options.stall_ns = COIL_SEC;
+    EXPECT_EQ(0, run(
+                     [] {
+                         COIL_SIGNALS(signals);
+                         for (int signal : kCoilsOwn) {
+                             uint64_t set = COIL_SIGNAL(SIGUSR1) | COIL_SIGNAL(signal);
+                             EXPECT_EQ(-EBUSY, coil_signals_open(&signals, set)) << signal;
+                         }
+                         return 0;
+                     },
+                     options));
+    for (int signal : kCoilsOwn) {
+        struct sigaction after = {};
+        ASSERT_EQ(0, sigaction(signal, nullptr, &after));
+        EXPECT_EQ(SIG_DFL, after.sa_handler) << signal;
+    }
+}
+
+TEST(Signal, ThatCoilHasLeftIsAsEveryOther)
+{
+    coil_options options = cores(1);
+    options.ring = "sim:1"; /* no workers there, and no stalls */
+    EXPECT_EQ(0, run(
+                     [] {
+                         for (int signal : kCoilsOwn) {
+                             COIL_SIGNALS(signals);
+                             open_set(&signals, COIL_SIGNAL(signal));
+                             send_to_process(signal);
+                             EXPECT_EQ(signal, coil_signal_wait(&signals));
+                         }
+                         return 0;
+                     },
+                     options));
+}
+
 /* One after another, at every moment of a core's falling asleep; a lost one would hang the test. */
 TEST(Signal, NoneIsLostOnCoresThatFallAsleep)
 {
