@@ -6,7 +6,7 @@
 
 #include "sim/world.h"
 
-/* Rings the bell of a core, from any thread. */
+/* Rings the bell of a core, from any thread, also from the handler of a signal. */
 void coil__sim_bell_ring(struct coil__sim_ring *ring);
 
 /* Lets it be heard once more / not any more. */

@@ -3,6 +3,7 @@
 #include "sim/simulate.h"
 
 #include <atomic>
+#include <csignal>
 #include <ctime>
 #include <map>
 #include <pthread.h>
@@ -221,6 +222,35 @@ TEST(Sim, HearsAThreadOfTheProgram)
         coil_promise_drop(&promise);
         return 0;
     });
+}
+
+/* A handler may interrupt the world anywhere; if it waited for what it interrupts, the test would
+ * hang. */
+TEST(Sim, HearsSignalsThatInterruptIt)
+{
+    Simulated outcome = simulate(6, [] {
+        Children children;
+        COIL_SIGNALS(signals);
+        EXPECT_EQ(0, coil_signals_open(&signals, COIL_SIGNAL(SIGUSR1)));
+        COIL_SCOPE(scope, COIL_FOREVER);
+        children.start(scope, [] {
+            while (coil_sleep(COIL_USEC) == 0) { /* ends when it is cancelled */
+            }
+            return 0;
+        });
+        std::atomic<bool> enough{false};
+        std::thread sender([&, world = pthread_self()] {
+            while (!enough)
+                EXPECT_EQ(0, pthread_kill(world, SIGUSR1));
+        });
+        for (int i = 0; i < rounds(500); i++)
+            EXPECT_EQ(SIGUSR1, coil_signal_wait(&signals));
+        enough = true;
+        sender.join();
+        coil_scope_cancel(&scope);
+        return coil_scope_close(&scope, 0);
+    });
+    EXPECT_EQ(0, outcome.result);
 }
 
 TEST(Sim, ReportsWhoWaitsForEachOther)
