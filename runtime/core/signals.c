@@ -81,7 +81,8 @@ void coil__signals_init(struct coil__signals *signals)
 /* With the lock held, as the next two. */
 static int catch_one(int number)
 {
-    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    /* A coroutine's stack has no room for it. */
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigfillset(&action.sa_mask);
     if ((process.caught & COIL_SIGNAL(number)) != 0)
         return 0;

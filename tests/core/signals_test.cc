@@ -242,6 +242,31 @@ TEST(Signal, ThatCoilHasLeftIsAsEveryOther)
                      options));
 }
 
+/* Raises it with so much left of the stack above `bottom` as raise() needs, but no handler. */
+__attribute__((noinline)) void raise_far_down(char *bottom, int signal)
+{
+    size_t left = size_t(static_cast<char *>(__builtin_frame_address(0)) - bottom);
+    auto *hole = static_cast<volatile char *>(__builtin_alloca(left - 1024));
+    hole[0] = 1;
+    EXPECT_EQ(0, raise(signal));
+    hole[0] = 0;
+}
+
+TEST(Signal, TakesNothingOfTheStackThatItInterrupts)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer's raise() takes more of a stack itself";
+    EXPECT_EQ(0, run([] {
+                  COIL_SIGNALS(signals);
+                  open_set(&signals, COIL_SIGNAL(SIGUSR1));
+                  EXPECT_EQ(0, raise(SIGUSR1)); /* from now on the linker knows it */
+                  EXPECT_EQ(SIGUSR1, coil_signal_wait(&signals));
+                  void *bottom = coil__stack_bottom(&coil__sched->stacks, coil__self());
+                  raise_far_down(static_cast<char *>(bottom), SIGUSR1);
+                  return coil_signal_wait(&signals) == SIGUSR1 ? 0 : -EIO;
+              }));
+}
+
 /* One after another, at every moment of a core's falling asleep; a lost one would hang the test. */
 TEST(Signal, NoneIsLostOnCoresThatFallAsleep)
 {
