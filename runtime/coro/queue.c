@@ -17,6 +17,9 @@ enum {
 static const int64_t lead_ns = 20 * COIL_MSEC;
 static const int64_t look_ns = 100 * COIL_USEC;
 
+/* Goals that are farther away are as good as this one, which may be added to any instant. */
+static const int64_t goal_max = COIL_FOREVER / 2;
+
 const volatile uint32_t coil__yield_always = 1;
 __thread const volatile uint32_t *coil__yield_wish = &coil__yield_always;
 
@@ -46,7 +49,7 @@ static void open_queue(struct coil__queues *queues, unsigned number, uint32_t sh
     struct coil__queue *queue = &queues->each[number];
     queue->ready_tail = &queue->ready;
     queue->shares = shares;
-    queue->latency_goal = latency_goal;
+    queue->latency_goal = latency_goal < goal_max ? latency_goal : goal_max;
     queue->time = queues->time;
     queues->opened |= 1u << number;
     queues->shares += shares;

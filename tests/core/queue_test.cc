@@ -136,6 +136,25 @@ TEST(WorkQueue, IsRefusedWithSharesOrAGoalOutOfRange)
     });
 }
 
+TEST(WorkQueue, WithTheFarthestGoalGoesAfterOneWithANearerGoal)
+{
+    run_well([] {
+        coil_queue far = create("far", 100, COIL_FOREVER), near = create("near", 100, COIL_MSEC);
+        Children children;
+        std::string order;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (coil_queue queue : {far, near}) {
+            EXPECT_EQ(0, children.spawn_in(scope, queue, [&] {
+                order += queue_here() + " ";
+                return 0;
+            }));
+        }
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        EXPECT_EQ("near far ", order);
+        return 0;
+    });
+}
+
 TEST(WorkQueue, IsOneOfSixteenInEachRun)
 {
     for (int i = 0; i < 3; i++) {
