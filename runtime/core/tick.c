@@ -28,7 +28,8 @@ static int64_t span_of(const struct coil__core *core)
     if (span > span_max)
         span = span_max;
     if (next != COIL_FOREVER) {
-        int64_t rest = next - coil__clock_now();
+        coil_time now = coil__clock_now();
+        int64_t rest = next > now ? next - now : 0;
         span = rest < span ? rest : span;
     }
     return span > span_min ? span : span_min;
