@@ -75,6 +75,9 @@ void coil_scope_deadline(struct coil_scope *scope, coil_time deadline);
  * From here on the scope ignores cancellation of the scopes around it, also one that
  * came before: for cleanup that must be able to wait. Its own deadline, which bounds
  * the cleanup, and its own coil_scope_cancel() still hold.
+ *
+ * What coil_call() and coil_spawn_on() run lies in no scope of the caller's: once the grace of
+ * coil_stop() is over (coil/stop.h) they return -ECANCELED, also from here.
  */
 void coil_scope_shield(struct coil_scope *scope);
 

@@ -35,6 +35,7 @@ COIL_BEGIN_DECLS
  *      which lets nobody in any more;
  *   2. coil_stop_wait() returns;
  *   3. after `grace_ns` (COIL_FOREVER: never) all coroutines are cancelled, fn of coil_run() too.
+ *      A shield (coil/scope.h) holds that off, but coil_call() and coil_spawn_on() are refused.
  *
  * coil_run() returns as ever when fn has returned and all coroutines have ended. May be called
  * again, on any core: the earliest end of the grace counts, so that 0 cuts it short. From a
