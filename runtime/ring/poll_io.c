@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading and writing for the poll driver, of whatever kind a file may be. */
 #include "ring/poll.h"
+#include "base/forbidden.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -148,12 +149,6 @@ static bool is_regular(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-/* By a filter that does not know the call; if it is the file, another call says so, too. */
-static bool may_be_forbidden(ssize_t moved)
-{
-    return moved == -ENOSYS || moved == -EPERM || moved == -EACCES;
-}
-
 static int32_t try_to_move(struct coil__poll_op *op, bool writes)
 {
     struct transfer t;
@@ -161,7 +156,8 @@ static int32_t try_to_move(struct coil__poll_op *op, bool writes)
     ssize_t moved = move_now(&t);
     if (moved == -EAGAIN && (t.flags & RWF_NOWAIT) == 0)
         return !writes && coil__poll_is_shut(op) ? 0 : COIL__POLL_AGAIN;
-    if (moved == -EOPNOTSUPP || may_be_forbidden(moved))
+    /* If it is the file that may not be written, and no filter, the other calls say so, too. */
+    if (moved == -EOPNOTSUPP || (moved < 0 && coil__is_forbidden((int)-moved)))
         return move_without_nowait(&t);
     /* Of a file it is what the page cache had: the rest comes from the disk. */
     bool is_part = moved > 0 && (size_t)moved < length_of(&t);
