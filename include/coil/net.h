@@ -44,9 +44,9 @@ void coil_connect_start(struct coil_future *future, int fd, const struct sockadd
 /*
  * Never raises SIGPIPE. A send may be short; with MSG_WAITALL the kernel goes on until all is sent,
  * or received: also into the next message of a SOCK_SEQPACKET. Beside MSG_PEEK, which looks at what
- * is there, and MSG_TRUNC, which throws it away, MSG_WAITALL means nothing; nor for a coil_recvmsg()
- * with room for control data, which returns what is there with what came with it. SO_RCVTIMEO and
- * SO_SNDTIMEO do not count: use deadlines.
+ * is there, and MSG_TRUNC, which throws it away, MSG_WAITALL means nothing; nor does it for a
+ * coil_recvmsg() with room for control data, which returns what is there with what came with it.
+ * SO_RCVTIMEO and SO_SNDTIMEO do not count: use deadlines.
  *
  * Not with io_uring (seen up to Linux 6.18): coil_send() and coil_sendmsg() that wait for room in
  * the queue of a named Unix datagram socket, as of a logger's. The kernel then delivers an empty
