@@ -277,12 +277,14 @@ static size_t take_bytes(struct coil__sim_socket *socket, struct coil__sim_trans
     size_t room = coil__sim_part(transfer->len - at);
     size_t done = 0;
     bool peeks = (transfer->flags & MSG_PEEK) != 0;
+    bool throws_away = (transfer->flags & MSG_TRUNC) != 0 && socket->domain != AF_UNIX;
     struct coil__sim_parcel *parcel;
     while (done < room && (parcel = coil__sim_first_parcel(socket)) != NULL) {
         coil__sim_settle_parcel(parcel);
         size_t left = parcel->len - parcel->taken;
         size_t part = left < room - done ? left : room - done;
-        coil__sim_scatter(transfer, at + done, parcel->data + parcel->taken, part);
+        if (!throws_away)
+            coil__sim_scatter(transfer, at + done, parcel->data + parcel->taken, part);
         done += part;
         if (peeks)
             return done; /* of the first one: as much as a peek may show */
