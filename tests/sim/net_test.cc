@@ -109,6 +109,20 @@ TEST(SimStream, IsClosedOneWayAndGoesOnTheOther)
     });
 }
 
+TEST(SimStream, ThrowsAwayAsMuchAsWasAskedForWithoutMemory)
+{
+    for_seeds(50, [] {
+        Pair pair = connected();
+        char data[4];
+        EXPECT_EQ(14, coil_send_all(pair.client, "0123456789next", 14, 0));
+        EXPECT_EQ(10, coil_recv_all(pair.server, nullptr, 10, MSG_TRUNC));
+        EXPECT_EQ(4, coil_recv_all(pair.server, data, 4, 0));
+        EXPECT_EQ("next", std::string(data, 4));
+        close_both(pair);
+        return 0;
+    });
+}
+
 TEST(SimStream, IsResetByWhoClosesWithoutReading)
 {
     for_seeds(50, [] {
