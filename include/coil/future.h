@@ -122,7 +122,7 @@ struct coil_entry {
     union {
         struct coil_link accepting; /* those in flight that take connections */
         struct coil_sending sending;
-        int64_t position; /* the file's own, before */
+        int64_t position;        /* the file's own, before */
         struct coil_timer pause; /* of a close, until it asks those in flight again to stop */
     };
     union {
