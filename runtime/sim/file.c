@@ -3,6 +3,7 @@
 
 #include "sim/errors.h"
 #include "sim/outside.h"
+#include "sim/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -119,8 +120,10 @@ int64_t coil__sim_read_start(struct coil__sim_op *op)
 {
     struct coil__sim_transfer transfer;
     coil__sim_transfer_read(op, &transfer);
-    bool may_be_thrown_away = (transfer.flags & MSG_TRUNC) != 0; /* there need be no memory */
-    if (!transfer.selects && !may_be_thrown_away)
+    /* Of a stream that throws it away there need be no memory. */
+    bool may_throw_away =
+        (transfer.flags & MSG_TRUNC) != 0 && op->file->kind != &coil__sim_dgram_kind;
+    if (!transfer.selects && !may_throw_away)
         coil__sim_scribble(&transfer, op->number);
     return coil__sim_delay(op->code->usual);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Closing a file whose file system says that it was interrupted: the descriptor is gone, and the
  * caller is told. */
+#include "conformance/drivers.h"
 #include "conformance/fuse.h"
-#include "support/running.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,13 +10,6 @@
 using namespace coil_test;
 
 namespace {
-
-coil_options on(const char *ring)
-{
-    coil_options options = cores(1);
-    options.ring = ring;
-    return options;
-}
 
 int close_on(const char *ring, const std::string &path)
 {

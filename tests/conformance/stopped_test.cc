@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A process that is stopped while a file system works for it, and continued: nobody was cancelled,
  * and nothing is lost. */
+#include "conformance/drivers.h"
 #include "conformance/fuse.h"
-#include "support/running.h"
 
 #include <csignal>
 #include <fcntl.h>
@@ -12,13 +12,6 @@
 using namespace coil_test;
 
 namespace {
-
-coil_options on(const char *ring)
-{
-    coil_options options = cores(1);
-    options.ring = ring;
-    return options;
-}
 
 using Read = ssize_t (*)(int, void *, size_t, off_t);
 
