@@ -48,9 +48,10 @@ void coil_connect_start(struct coil_future *future, int fd, const struct sockadd
  * coil_recvmsg() with room for control data, which returns what is there with what came with it.
  * SO_RCVTIMEO and SO_SNDTIMEO do not count: use deadlines.
  *
- * Not with io_uring (seen up to Linux 6.18): coil_send() and coil_sendmsg() that wait for room in
- * the queue of a named Unix datagram socket, as of a logger's. The kernel then delivers an empty
- * message. Use coil_write() there, or MSG_DONTWAIT, and try again after -EAGAIN.
+ * A datagram to a Unix socket whose queue is full, as a logger's, waits for room; the sender of one
+ * that it is not connected to looks for it every millisecond. Of sockets that coil_socket() has not
+ * made, use coil_write() there, or MSG_DONTWAIT: with io_uring (seen up to Linux 6.18) an empty one
+ * arrives instead.
  */
 COIL_SUSPENDS ssize_t coil_recv(int fd, void *buf, size_t len, int flags);
 COIL_SUSPENDS ssize_t coil_send(int fd, const void *buf, size_t len, int flags);

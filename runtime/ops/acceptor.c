@@ -34,7 +34,7 @@ static bool make_room(struct coil_acceptor *acceptor)
 /* Without memory for its number a connection is better refused than lost. */
 static void refuse(int conn)
 {
-    coil__fds_note_socket(conn, false);
+    coil__fds_note_kind(conn, COIL__FD_UNKNOWN);
     struct io_uring_sqe *sqe = coil__ring_sqe(coil__ring_here);
     io_uring_prep_close(sqe, conn);
     coil__ring_push(coil__ring_here, sqe, COIL__TAG_IGNORE);

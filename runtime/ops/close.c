@@ -97,7 +97,7 @@ void coil_close_start(struct coil_future *future, int fd)
     struct coil__ring *ring = coil__ring_here;
     struct coil__fd *known = coil__fds_at(ring->fds, fd);
     known->closes++;
-    coil__fds_note_socket(fd, false);
+    coil__fds_note_kind(fd, COIL__FD_UNKNOWN);
     coil__registered_remove(ring, fd);
     if (coil__core_here->buffers != NULL)
         coil__receivers_let_go(fd);

@@ -7,9 +7,15 @@
 #include <coil/file.h>
 #include <fcntl.h>
 
+static void open_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags; /* it is the only one */
+    coil__op_complete_made(future, result, COIL__FD_UNKNOWN);
+}
+
 static const struct coil_future_kind open_kind = {.name = "open",
                                                   .cancel = coil__op_cancel,
-                                                  .event = coil__op_made_event,
+                                                  .event = open_event,
                                                   .discard = coil__op_discard_fd,
                                                   .by_path = true};
 static const struct coil_future_kind pread_kind = {.name = "pread", .cancel = coil__op_cancel};

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on sockets. */
+#include "ops/datagrams.h"
 #include "ops/op.h"
 
 #include <coil/net.h>
 #include <coil/stop.h>
 
-static const struct coil_future_kind socket_kind = {.name = "socket",
-                                                    .cancel = coil__op_cancel,
-                                                    .event = coil__op_made_event,
-                                                    .discard = coil__op_discard_fd};
 static const struct coil_future_kind bind_kind = {.name = "bind", .cancel = coil__op_cancel};
 static const struct coil_future_kind listen_kind = {.name = "listen", .cancel = coil__op_cancel};
 static const struct coil_future_kind connect_kind = {.name = "connect", .cancel = coil__op_cancel};
@@ -19,11 +16,23 @@ static const struct coil_future_kind sendmsg_kind = {.name = "sendmsg", .cancel 
 static const struct coil_future_kind shutdown_kind = {.name = "shutdown",
                                                       .cancel = coil__op_cancel};
 
+static void socket_event(struct coil_future *future, int32_t result, uint32_t flags)
+{
+    (void)flags; /* it is the only one */
+    coil__op_complete_made(future, result, (enum coil__fd_kind)future->entry.told);
+}
+
+static const struct coil_future_kind socket_kind = {.name = "socket",
+                                                    .cancel = coil__op_cancel,
+                                                    .event = socket_event,
+                                                    .discard = coil__op_discard_fd};
+
 void coil_socket_start(struct coil_future *future, int domain, int type, int protocol)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &socket_kind, COIL__NO_FD);
     if (sqe == NULL)
         return;
+    future->entry.told = coil__datagrams_kind(domain, type);
     io_uring_prep_socket(sqe, domain, type | SOCK_CLOEXEC, protocol, 0);
     coil__op_fire_events(sqe, future);
 }
@@ -168,6 +177,10 @@ ssize_t coil_recv(int fd, void *buf, size_t len, int flags)
 
 void coil_send_start(struct coil_future *future, int fd, const void *buf, size_t len, int flags)
 {
+    if (coil__datagrams_may_be_lost(fd, flags)) {
+        coil__datagrams_send(future, fd, buf, len, flags);
+        return;
+    }
     struct io_uring_sqe *sqe = coil__op_begin(future, &send_kind, fd);
     if (sqe == NULL)
         return;
@@ -200,6 +213,10 @@ ssize_t coil_recvmsg(int fd, struct msghdr *message, int flags)
 
 void coil_sendmsg_start(struct coil_future *future, int fd, const struct msghdr *message, int flags)
 {
+    if (coil__datagrams_may_be_lost(fd, flags)) {
+        coil__datagrams_sendmsg(future, fd, message, flags);
+        return;
+    }
     struct io_uring_sqe *sqe = coil__op_begin(future, &sendmsg_kind, fd);
     if (sqe == NULL)
         return;

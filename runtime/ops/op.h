@@ -45,6 +45,14 @@ static inline uint32_t coil__op_closes(int fd)
     return ring != NULL ? coil__fds_at(ring->fds, fd)->closes : 0;
 }
 
+/* Whether what has come to the end of one entry may go on with another: unless somebody has stopped
+ * it: us, or a coil_close(), after which its number may mean another file. */
+static inline bool coil__op_may_go_on(const struct coil_future *future)
+{
+    return future->state == COIL__FUTURE_IN_FLIGHT &&
+           coil__op_closes(future->entry.fd) == future->entry.closes;
+}
+
 /* So many bytes take no longer than a switch or two of other coroutines would. */
 enum { COIL__SHORT = 16 * 1024 };
 
@@ -88,18 +96,18 @@ static inline void coil__op_fire_accept(struct io_uring_sqe *sqe, struct coil_fu
 }
 
 /* Forgets what was known of the number, which means another file from now on. */
-static inline void coil__op_made(int fd, bool is_socket)
+static inline void coil__op_made(int fd, enum coil__fd_kind kind)
 {
     coil__registered_made(coil__ring_here, fd);
-    coil__fds_note_socket(fd, is_socket);
+    coil__fds_note_kind(fd, kind);
 }
 
-/* The `event` of what makes a descriptor. */
-static inline void coil__op_made_event(struct coil_future *future, int32_t result, uint32_t flags)
+/* Ends what makes a descriptor, of that kind. */
+static inline void coil__op_complete_made(struct coil_future *future, int32_t result,
+                                          enum coil__fd_kind kind)
 {
-    (void)flags; /* it is the only one */
     if (result >= 0)
-        coil__op_made(result, !future->kind->by_path);
+        coil__op_made(result, kind);
     coil__future_complete(future, coil__op_result(future, result));
 }
 
@@ -109,7 +117,7 @@ static inline int64_t coil__op_accept_result(struct coil_future *future, int32_t
 {
     coil__ending_leave(future);
     if (result >= 0)
-        coil__op_made(result, true);
+        coil__op_made(result, COIL__FD_SOCKET);
     bool is_wanted = future->waiter == NULL || !future->waiter->cancelled;
     bool is_stop = coil__core_here->ending.phase != ENDING_SERVING;
     int64_t meant = coil__op_result(future, result);

@@ -20,7 +20,7 @@ static const uint64_t own_position = UINT64_MAX;
 static inline off_t position_of(int fd)
 {
     const struct coil__ring *ring = coil__ring_here;
-    if (ring == NULL || !ring->driver->loses_position || coil__fds_is_socket(fd))
+    if (ring == NULL || !ring->driver->loses_position || coil__fds_kind(fd) != COIL__FD_UNKNOWN)
         return -1;
     return lseek(fd, 0, SEEK_CUR);
 }

@@ -6,6 +6,7 @@
  *     the wait for that: the network has let go of the memory, which nothing can hurry
  *     where the kernel can't do without a copy: a send that makes one
  */
+#include "ops/datagrams.h"
 #include "ops/op.h"
 
 #include <coil/net.h>
@@ -19,18 +20,14 @@ static bool needs_copy(int64_t result)
     return result == -EOPNOTSUPP || result == -ENOMEM;
 }
 
-/* Unless somebody has stopped it: us, or a coil_close(), after which the number may mean another
- * file. */
-static bool may_go_on(const struct coil_future *future)
-{
-    return future->state == COIL__FUTURE_IN_FLIGHT &&
-           coil__op_closes(future->entry.fd) == future->entry.closes;
-}
-
 /* Still the same operation, to everybody else. */
 static void go_on_with_copy(struct coil_future *future)
 {
     const struct coil_sending *sending = &future->entry.sending;
+    if (coil__datagrams_may_be_lost(future->entry.fd, sending->flags)) {
+        coil__datagrams_go_on(future);
+        return;
+    }
     struct io_uring_sqe *sqe = coil__op_entry(future, future->entry.fd);
     future->kind = &copying_kind;
     io_uring_prep_send(sqe, future->entry.fd, sending->data, sending->len, sending->flags);
@@ -42,7 +39,7 @@ static void end(struct coil_future *future)
 {
     if (__builtin_expect(!needs_copy(future->result), 1))
         coil__future_complete(future, coil__op_result(future, (int32_t)future->result));
-    else if (may_go_on(future))
+    else if (coil__op_may_go_on(future))
         go_on_with_copy(future);
     else
         coil__future_complete(future, -ECANCELED);

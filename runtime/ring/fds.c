@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-bool coil__fds_sockets[COIL__FDS_SIZE];
+uint8_t coil__fd_kinds[COIL__FDS_SIZE];
 
 static const size_t size = COIL__FDS_SIZE * sizeof(struct coil__fd);
 

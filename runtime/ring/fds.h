@@ -27,20 +27,28 @@ enum { COIL__NO_FD = -1 };
 struct coil__fd *coil__fds_open(void);
 void coil__fds_close(struct coil__fd *fds);
 
-/* By number, whether it is a socket that coil has made and not closed, on whichever core. */
-extern bool coil__fds_sockets[COIL__FDS_SIZE];
+/* What a descriptor means, as far as coil has made it itself and not closed it. */
+enum coil__fd_kind {
+    COIL__FD_UNKNOWN, /* also every other one */
+    COIL__FD_SOCKET,
+    COIL__FD_UNIX_DATAGRAMS, /* a socket whose driver loses messages: ops/datagrams.c */
+};
+
+/* By number, on whichever core. */
+extern uint8_t coil__fd_kinds[COIL__FDS_SIZE];
 
 /* Relaxed: a number means another file only after the kernel has closed it, which comes between. */
-static inline bool coil__fds_is_socket(int fd)
+static inline enum coil__fd_kind coil__fds_kind(int fd)
 {
-    return (unsigned)fd < COIL__FDS_SIZE &&
-           __atomic_load_n(&coil__fds_sockets[fd], __ATOMIC_RELAXED);
+    return (unsigned)fd < COIL__FDS_SIZE
+               ? (enum coil__fd_kind)__atomic_load_n(&coil__fd_kinds[fd], __ATOMIC_RELAXED)
+               : COIL__FD_UNKNOWN;
 }
 
-static inline void coil__fds_note_socket(int fd, bool is_socket)
+static inline void coil__fds_note_kind(int fd, enum coil__fd_kind kind)
 {
     if ((unsigned)fd < COIL__FDS_SIZE)
-        __atomic_store_n(&coil__fds_sockets[fd], is_socket, __ATOMIC_RELAXED);
+        __atomic_store_n(&coil__fd_kinds[fd], (uint8_t)kind, __ATOMIC_RELAXED);
 }
 
 /* The place of a number, also of a wrong one. */

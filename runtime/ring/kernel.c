@@ -432,6 +432,7 @@ const struct coil__ring_driver coil__ring_kernel = {
     .name = "kernel",
     .may_lack_workers = true,
     .loses_position = true,
+    .loses_messages = true,
     .open = kernel_open,
     .close = kernel_close,
     .enter = kernel_enter,

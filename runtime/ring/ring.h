@@ -57,6 +57,7 @@ struct coil__ring_driver {
     bool time_is_virtual;  /* it passes by itself */
     bool may_lack_workers; /* an entry for which no thread was to be had ends with -ECANCELED */
     bool loses_position;   /* a file's own does not move by all that is read or written there */
+    bool loses_messages;   /* that wait for room in a Unix socket's queue of datagrams */
     unsigned usual_cores;  /* 0: as many as there are CPUs */
 
     /* Runs the cores of a coil_run(), when they are not to have a thread each; NULL: they are. Then
