@@ -5,7 +5,7 @@
 
 coil_time (*coil__clock_source)(void) = coil__clock_monotonic;
 
-coil_time coil__clock_monotonic(void)
+__attribute__((hot)) coil_time coil__clock_monotonic(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -85,7 +85,7 @@ static uint16_t pop_free(struct coil__buffers *buffers)
     return id;
 }
 
-void coil__buffers_publish(struct coil__buffers *buffers)
+__attribute__((hot)) void coil__buffers_publish(struct coil__buffers *buffers)
 {
     unsigned goal = buffers->publish_goal;
     unsigned wanted = goal > buffers->published ? goal - buffers->published : 0;
@@ -118,7 +118,8 @@ void coil__buffers_raise_goal(struct coil__buffers *buffers)
     coil__buffers_publish(buffers);
 }
 
-void coil__buffers_filled(struct coil__buffers *buffers, uint16_t id, uint32_t len)
+__attribute__((hot)) void coil__buffers_filled(struct coil__buffers *buffers, uint16_t id,
+                                               uint32_t len)
 {
     coil__assert(id < buffers->count && !buffers->table[id].out);
     buffers->table[id].len = len;
@@ -146,7 +147,7 @@ void coil__buffers_invite_first(struct coil__buffers *buffers)
     coil__future_complete(&receiver->future, 0);
 }
 
-void coil__buffers_release(struct coil__buffers *buffers, uint16_t id)
+__attribute__((hot)) void coil__buffers_release(struct coil__buffers *buffers, uint16_t id)
 {
     coil__require(id < buffers->count && buffers->table[id].out,
                   "coil_buffer_release: not a lent buffer of this core, or released twice");

@@ -214,7 +214,7 @@ static __attribute__((hot)) void end_turn(struct coil__sched *sched)
         sched->current = task;
 }
 
-static bool has_work(struct coil__core *core)
+static __attribute__((hot)) bool has_work(struct coil__core *core)
 {
     return coil__sched_has_ready(&core->sched) || coil__mailbox_has_mail(&core->mailbox) ||
            core->outbox.to != NULL;

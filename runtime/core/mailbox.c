@@ -126,7 +126,7 @@ static bool deliver_note(struct coil__mailbox *mailbox)
     return true;
 }
 
-void coil__mailbox_drain(struct coil__mailbox *mailbox)
+__attribute__((hot)) void coil__mailbox_drain(struct coil__mailbox *mailbox)
 {
     unsigned budget = COIL__MAIL_BUDGET;
     while (budget > 0) {
@@ -152,12 +152,12 @@ void coil__mailbox_drain(struct coil__mailbox *mailbox)
     }
 }
 
-bool coil__mailbox_sleep(struct coil__mailbox *mailbox)
+__attribute__((hot)) bool coil__mailbox_sleep(struct coil__mailbox *mailbox)
 {
     return mailbox->open == NULL && coil__mpsc_mark(&mailbox->messages);
 }
 
-void coil__mailbox_awake(struct coil__mailbox *mailbox)
+__attribute__((hot)) void coil__mailbox_awake(struct coil__mailbox *mailbox)
 {
     coil__mpsc_unmark(&mailbox->messages);
 }

@@ -147,7 +147,7 @@ struct coil_timer *coil__timers_pop(struct coil__timers *timers, coil_time now)
     return timer_of(top);
 }
 
-coil_time coil__timers_next(const struct coil__timers *timers)
+__attribute__((hot)) coil_time coil__timers_next(const struct coil__timers *timers)
 {
     if (coil__timers_empty(timers))
         return COIL_FOREVER;

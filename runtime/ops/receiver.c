@@ -77,7 +77,8 @@ static void disarmed(struct coil_receiver *receiver, int32_t result)
     coil__future_complete(&receiver->future, result);
 }
 
-static void recv_event(struct coil_future *future, int32_t result, uint32_t flags)
+static __attribute__((hot)) void recv_event(struct coil_future *future, int32_t result,
+                                            uint32_t flags)
 {
     struct coil_receiver *receiver = receiver_of(future);
     struct coil__buffers *buffers = coil__core_here->buffers;
@@ -272,7 +273,7 @@ static __attribute__((cold)) int refuse(struct coil__buffers *buffers,
 }
 
 /* Data that is there goes before the news that no more will come. */
-ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
+__attribute__((hot)) ssize_t coil_receiver_next(struct coil_receiver *receiver, void **data)
 {
     struct coil_task *task = coil__self();
     struct coil__buffers *buffers = coil__buffers_of(coil__core_here);
@@ -317,7 +318,8 @@ static bool may_go_on(const struct coil_receiver *receiver)
     return receiver->reply.state == COIL__FUTURE_IN_FLIGHT && !was_closed(receiver);
 }
 
-static void reply_event(struct coil_future *reply, int32_t result, uint32_t flags)
+static __attribute__((hot)) void reply_event(struct coil_future *reply, int32_t result,
+                                             uint32_t flags)
 {
     struct coil_receiver *receiver = coil__container_of(reply, struct coil_receiver, reply);
     (void)flags;
@@ -338,7 +340,7 @@ static void reply_event(struct coil_future *reply, int32_t result, uint32_t flag
 static const struct coil_future_kind reply_kind = {
     .name = "reply", .cancel = coil__op_cancel, .event = reply_event};
 
-int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
+__attribute__((hot)) int coil_receiver_reply(struct coil_receiver *receiver, void *data, size_t len)
 {
     struct coil_task *task = coil__self(); /* outside of a coroutine there may be no core either */
     struct coil__buffers *buffers = coil__core_here->buffers;
