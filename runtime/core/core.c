@@ -12,6 +12,11 @@
 
 __thread struct coil__core *coil__core_here;
 
+/* Debug builds note in each task what it has in flight. */
+_Static_assert(sizeof(struct coil__origins) > 1 ||
+                   offsetof(struct coil__core, timers.slots) <= 4096,
+               "what every turn touches lies in one page");
+
 static void stop_deliver(struct coil_message *message)
 {
     struct coil__core *core = coil__container_of(message, struct coil__core, stop);

@@ -46,35 +46,38 @@ struct coil__answered {
 /* Cores of which a core remembers that. */
 enum { COIL__ANSWERED = 8 };
 
+/* Begins with what every turn touches: one page, since after a system call a machine may find its
+ * translations gone. */
 struct coil__core {
-    struct coil__sched sched;
+    struct coil__sched sched __attribute__((aligned(4096)));
     struct coil__ring ring;
     struct coil__spin spin;
     struct coil_scope root; /* of the loop: holds fn of coil_run(), and calls from other cores */
+    struct coil__mailbox mailbox;
+    struct coil__outbox outbox; /* empty whenever this core sleeps */
+    struct coil__run *run;
     struct coil__buffers *buffers; /* of the receivers; NULL until there is one */
     struct coil__tick tick;
     struct coil__watched stall;
+    struct coil__ending ending; /* what coil_stop() brought */
     unsigned id;
+    uint32_t outside;           /* waits that a thread which is no core may end, and ports */
+    uint32_t offloaded;         /* work that threads of pools have yet to send back */
+    bool refused;               /* its driver would not open a ring, and has said why */
+    bool stopping;              /* the root is cancelled: no task will start any more */
+    bool counted;               /* this core is among run->ended */
+    bool finished;              /* all cores are: the loop may end */
+    bool trimming;              /* `trim` is armed */
+    struct coil__timers timers; /* of which it begins with what is in use */
+
     struct coil__place place;
-    uint32_t outside;             /* waits that a thread which is no core may end, and ports */
-    uint32_t offloaded;           /* work that threads of pools have yet to send back */
-    bool refused;                 /* its driver would not open a ring, and has said why */
-    bool stopping;                /* the root is cancelled: no task will start any more */
-    bool counted;                 /* this core is among run->ended */
-    bool finished;                /* all cores are: the loop may end */
-    bool trimming;                /* `trim` is armed */
     struct coil_timer trim;       /* gives memory of idle stacks back, once in a while */
     struct coil_message stop;     /* makes it stopping */
     struct coil_message finish;   /* makes it finished */
     struct coil_message give_up;  /* cancels the root: all cores wait for each other */
-    struct coil__ending ending;   /* what coil_stop() brought */
     struct coil__signals signals; /* that coroutines of this core wait for */
-    struct coil__outbox outbox;   /* empty whenever this core sleeps */
     unsigned next_parcel;         /* of `parcels`, whose turn it is */
     struct coil__answered answered[COIL__ANSWERED]; /* by the core's number, modulo that */
-    struct coil__run *run;
-    struct coil__timers timers;
-    struct coil__mailbox mailbox;
     struct coil__parcel parcels[COIL__PARCELS];
 };
 

@@ -95,7 +95,7 @@ int coil_poll(int fd, short events)
     return (int)coil__await(&future);
 }
 
-void coil_nop_start(struct coil_future *future)
+__attribute__((hot)) void coil_nop_start(struct coil_future *future)
 {
     struct io_uring_sqe *sqe = coil__op_begin(future, &nop_kind, COIL__NO_FD);
     if (sqe == NULL)
@@ -104,7 +104,7 @@ void coil_nop_start(struct coil_future *future)
     coil__op_fire(sqe, future);
 }
 
-int coil_nop(void)
+__attribute__((hot)) int coil_nop(void)
 {
     struct coil_future future;
     coil_nop_start(&future);
