@@ -176,7 +176,6 @@ struct coil__ring_files {
 struct coil__ring {
     struct io_uring uring;
     const struct coil__ring_driver *driver;
-    struct coil__sched *sched; /* of the thread that opened it */
     unsigned full_at;      /* the SQ's tail when it may be full: as of the last look at its head */
     bool stuck;            /* the driver said so; for the core to see, and to reset */
     bool lost_power;       /* a simulated one: all in flight has ended, which is no deadlock */
@@ -267,7 +266,7 @@ static inline void coil__ring_submit(struct coil__ring *ring)
 {
     ring->driver->submit(ring, coil__ring_unsubmitted(ring));
     /* Before the completions, which may lead to other entries. */
-    ring->sched->loop_due = coil__ring_unsubmitted(ring) > 0;
+    coil__sched->loop_due = coil__ring_unsubmitted(ring) > 0;
     coil__ring_reap(ring);
 }
 
@@ -319,7 +318,7 @@ static inline void coil__ring_push(struct coil__ring *ring, struct io_uring_sqe 
 {
     sqe->user_data = user_data;
     ring->uring.sq.sqe_tail++;
-    ring->sched->loop_due = true;
+    coil__sched->loop_due = true;
     if (__builtin_expect(ring->uring.sq.sqe_tail == ring->full_at, 0))
         coil__ring_flush(ring);
 }

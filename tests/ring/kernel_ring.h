@@ -93,9 +93,9 @@ public:
 private:
     void open(const coil__ring_options &options)
     {
-        /* Taking an entry tells the ring's scheduler that there is something to enter for. */
+        /* Taking an entry tells the scheduler that there is something to enter for. */
         static thread_local struct coil__sched sched;
-        ring.sched = &sched;
+        coil__sched = &sched;
         ring.driver = &coil__ring_kernel;
         error = coil__ring_kernel.open(&ring, &options);
     }

@@ -28,7 +28,7 @@ public:
     explicit PollRing(unsigned entries = 64)
     {
         static thread_local struct coil__sched sched;
-        ring.sched = &sched;
+        coil__sched = &sched;
         coil__ring_options options = {entries, nullptr, 0, "", nullptr, 0};
         ring.driver = &coil__ring_poll;
         EXPECT_EQ(0, coil__ring_poll.open(&ring, &options));
