@@ -50,6 +50,9 @@ void coil_poll_start(struct coil_future *future, int fd, short events);
  * -ECANCELED, and so does its receiver or acceptor from then on. With io_uring that goes for all
  * numbers of the same open file (dup(2)), if there are any in flight on this one. A socket with an
  * SO_LINGER of more than 0 s stops the whole core for as long as it lingers.
+ * For each operation that a close stops, the kernel looks through all that are in flight on this
+ * core: 0.5 ms for one among 9,000, 1.8 s for 10,000 on the same descriptor. Where that many wait,
+ * cancel them by their scope first, which takes a microsecond each.
  *
  * Returns 0 or close(2)'s error, of which -EINTR, -EIO, -ENOSPC and -EDQUOT say that a file system
  * may not have kept what was written; the descriptor is gone either way, and its number may be

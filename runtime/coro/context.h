@@ -4,6 +4,8 @@
 #define COIL_CORO_CONTEXT_H
 
 #include <coil/base.h>
+#include <stdint.h>
+#include <string.h>
 
 /* A context that will call `entry` on the stack that ends below `top`. The entry never returns:
  * the assembly behind it would call _exit(0). */
@@ -24,6 +26,22 @@ struct coil__transfer ontop_fcontext(void *to, void *data,
  * depth of the same functions, which in a service most do.
  */
 #if defined(__x86_64__)
+/* This thread's floating-point control words (rounding, traps), without what has been raised. */
+static inline uint64_t coil__context_floats(void)
+{
+    enum { RAISED = 0x3f };
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    return (mxcsr & ~(uint32_t)RAISED) | (uint64_t)x87 << 32;
+}
+
+/* Gives them to a context that rests: the assembly keeps them at its bottom. */
+static inline void coil__context_set_floats(void *context, uint64_t floats)
+{
+    memcpy(context, &floats, sizeof(floats));
+}
+
 #ifdef __AVX512F__
 #define COIL__JUMP_CLOBBERS                                                                       \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",   \
@@ -50,6 +68,18 @@ static inline __attribute__((always_inline)) struct coil__transfer coil__jump(vo
     return transfer;
 }
 #else
+/* The assembly leaves them alone: they are the thread's. */
+static inline uint64_t coil__context_floats(void)
+{
+    return 0;
+}
+
+static inline void coil__context_set_floats(void *context, uint64_t floats)
+{
+    (void)context;
+    (void)floats;
+}
+
 static inline struct coil__transfer coil__jump(void *to, void *data)
 {
     return jump_fcontext(to, data);

@@ -48,6 +48,7 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
     sched->current = &sched->loop;
     sched->end_turn = switch_to_loop;
     sched->exceptions = coil__exceptions_here();
+    sched->floats = coil__context_floats();
     coil__hooks_thread(&sched->loop.hooks);
     coil__panic_who = current_name;
     coil__sched = sched;

@@ -91,8 +91,9 @@ struct coil__sched {
     struct coil_task *ready;             /* the next turn's */
     struct coil_task **ready_tail;       /* where the next one is linked */
     struct coil__exceptions *exceptions; /* the thread's; NULL without a C++ runtime */
-    size_t task_count;                   /* started and not ended */
-    coil_time time; /* when the loop last looked at the clock, which it does when it has to */
+    uint64_t floats;   /* the control words with which coroutines begin: coro/context.h */
+    size_t task_count; /* started and not ended */
+    coil_time time;    /* when the loop last looked at the clock, which it does when it has to */
     /* Switches from the running coroutine, which has parked, where the loop is next and due: to the
      * loop, unless this has done what it is due for and somebody else is ready. */
     void (*end_turn)(struct coil__sched *sched);
@@ -301,6 +302,7 @@ static inline struct coil_task *coil__task_make(struct coil__sched *sched, unsig
         return NULL;
     if (task->context == NULL || copy_size != 0)
         coil__task_prepare(sched, task, copy_size);
+    coil__context_set_floats(task->context, sched->floats);
     /* The last tenant left nothing else behind: it waits for nothing, has nothing in flight (that
      * is asserted), its local values are destroyed, and no exception is caught in the entry loop.
      */
