@@ -49,8 +49,9 @@ struct coil_pool {
 /*
  * Runs fn(arg) on a thread of `pool` (NULL: the one that all share) and waits for its result, any
  * number. fn may block as long as it likes and may not call coil, but for what says that any thread
- * may; signals are blocked there, and it may run on all CPUs of the process. Work waits in the
- * order of its coming while all threads of the pool are busy.
+ * may; it returns, and does not end its thread (see coil_run()). Signals are blocked there, and it
+ * may run on all CPUs of the process. Work waits in the order of its coming while all threads of
+ * the pool are busy.
  *
  * Cancelled before a thread took it, fn never runs: -ECANCELED. Once it runs it is waited for, and
  * its result counts: give it a way to be told that should end early. -EAGAIN or -ENOMEM: no thread

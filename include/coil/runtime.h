@@ -65,7 +65,9 @@ struct coil_options {
 /*
  * Starts the runtime, runs fn(arg) as its first coroutine on core 0, and returns its result after
  * every core has stopped: what fn left behind is cancelled and waited for. `options` may be NULL.
- * A thread of the program is in coil_run() until then, and may not be a coil core itself.
+ * A thread of the program is in coil_run() until then, and may not be a coil core itself. Neither
+ * it nor a thread that runs coroutines may be ended meanwhile, by pthread_exit() or
+ * pthread_cancel(): the process stops with a line that says so.
  *
  * An operation for which the kernel needs a thread, as for many on files, returns -EAGAIN where
  * none is to be had; the first time a line of the log says so, and what to look at.

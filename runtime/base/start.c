@@ -2,6 +2,8 @@
 /* The mask is set here, and inherited: no signal finds the thread without it. */
 #include "base/start.h"
 
+#include "base/assert.h"
+
 #include <signal.h>
 #include <stddef.h>
 
@@ -39,4 +41,31 @@ int coil__start_thread(pthread_t *thread, bool deaf, void *(*work)(void *), void
     pthread_sigmask(SIG_SETMASK, &previous, NULL);
     pthread_attr_destroy(&attributes);
     return -err;
+}
+
+/* Its destructor runs at the end of each thread that has a value then. */
+static struct {
+    pthread_once_t once;
+    bool made;
+    pthread_key_t key;
+} at_end = {.once = PTHREAD_ONCE_INIT};
+
+static void stop(void *value)
+{
+    (void)value;
+    coil__panic(__FILE__, __LINE__,
+                "pthread_exit() or pthread_cancel() has ended a thread of coil_run(): return from "
+                "the coroutine, or from fn of coil_offload(), or call coil_stop()");
+}
+
+static void make_key(void)
+{
+    at_end.made = pthread_key_create(&at_end.key, stop) == 0;
+}
+
+void coil__thread_must_return(bool must)
+{
+    pthread_once(&at_end.once, make_key);
+    if (at_end.made)
+        pthread_setspecific(at_end.key, must ? &at_end : NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads of our own. */
+/* Threads of our own, and others while they are ours. */
 #ifndef COIL_BASE_START_H
 #define COIL_BASE_START_H
 
@@ -11,5 +11,10 @@
  * a thread's own, and would kill without a word where it is blocked. It has 256 KiB of stack at
  * least. Returns 0, or -errno. */
 int coil__start_thread(pthread_t *thread, bool deaf, void *(*work)(void *), void *arg);
+
+/* From `true` until `false` the calling thread must return to who says so, since others wait for
+ * it: a function of the program's that ends the thread with pthread_exit(), or has it cancelled,
+ * stops the process. Goes unnoticed where the process has no key left for values of a thread. */
+void coil__thread_must_return(bool must);
 
 #endif

@@ -110,9 +110,11 @@ static void *work(void *arg)
 
     struct idler idler;
     open_idler(&idler);
+    coil__thread_must_return(true);
     pthread_mutex_lock(&workers->lock);
     run_jobs(workers, &idler);
     leave(workers);
+    coil__thread_must_return(false);
     pthread_cond_destroy(&idler.wake);
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include "core/worker.h"
 #include "future/timers.h"
 #include "base/log.h"
+#include "base/start.h"
 
 #include <pthread.h>
 
@@ -67,6 +68,7 @@ static void after_fork(void)
     if (!coil__workers_claimed())
         return; /* coil did not run, nor begin or end a run: it may, here. */
     is_child = true;
+    coil__thread_must_return(false); /* nobody waits for it here */
     coil__panic_note = note;
     const struct coil__run *run = __atomic_load_n(&expected, __ATOMIC_RELAXED);
     if (run != NULL)

@@ -8,6 +8,7 @@
 #include "coro/fault.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/start.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -99,6 +100,7 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
     }
     if (!coil__workers_claim())
         return -EBUSY;
+    coil__thread_must_return(true); /* on its stack is what the cores share */
     coil__fork_watch();
     coil__log_find_stderr();
     int saved_errno = errno; /* files that are missing are no error of the caller's */
@@ -113,6 +115,7 @@ static int run_as(bool attached, const struct coil_options *options, coil_fn *fn
     coil__log_to(NULL);
     coil__scope_on_failure = NULL;
     coil__workers_release();
+    coil__thread_must_return(false);
     errno = saved_errno;
     return result;
 }

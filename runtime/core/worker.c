@@ -215,9 +215,8 @@ static void live(struct worker *worker, int err)
     free(core);
 }
 
-static void *work(void *arg)
+static void work(struct worker *worker)
 {
-    struct worker *worker = arg;
     if (worker->place.cpu >= 0)
         pin(worker);
     struct coil__fault_stack fault_stack;
@@ -227,6 +226,14 @@ static void *work(void *arg)
     live(worker, err);
     if (err == 0)
         coil__fault_stack_close(&fault_stack);
+}
+
+/* On a thread of its own. */
+static void *work_alone(void *arg)
+{
+    coil__thread_must_return(true);
+    work(arg);
+    coil__thread_must_return(false);
     return NULL;
 }
 
@@ -293,7 +300,7 @@ static int run_threads(struct crew *crew, struct worker *workers)
     for (; started < count; started++) {
         workers[started] = (struct worker){
             .crew = crew, .id = started, .place.cpu = crew->run->placement->cpus[started]};
-        err = coil__start_thread(&workers[started].thread, false, work, &workers[started]);
+        err = coil__start_thread(&workers[started].thread, false, work_alone, &workers[started]);
         if (err < 0) {
             explain(started, "can't start its thread", err);
             break;

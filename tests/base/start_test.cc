@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads of the library's own: which signals they hear, and how much stack they have. */
+/* Threads of the library's own: which signals they hear, how much stack they have, and that they
+ * return. */
 #include "support/running.h"
 
 extern "C" {
@@ -9,6 +10,7 @@ extern "C" {
 #include <csignal>
 #include <cstddef>
 #include <pthread.h>
+#include <unistd.h>
 
 namespace {
 
@@ -99,6 +101,56 @@ TEST(Start, LeavesAStackTheSizeOfALargerLimit)
 {
     StackSize large(size_t(3) << 20);
     EXPECT_LE(size_t(3) << 20, start(true).stack_size);
+}
+
+struct StartDeathTest : testing::Test {
+    StartDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+constexpr const char *kEnded = "has ended a thread of coil_run";
+
+void join_one_that(void *(*work)(void *))
+{
+    pthread_t thread;
+    EXPECT_EQ(0, coil__start_thread(&thread, false, work, nullptr));
+    EXPECT_EQ(0, pthread_join(thread, nullptr));
+}
+
+void *exit_though_it_must_return(void *)
+{
+    coil__thread_must_return(true);
+    pthread_exit(nullptr);
+}
+
+void *exit_when_it_may(void *)
+{
+    coil__thread_must_return(true);
+    coil__thread_must_return(false);
+    pthread_exit(nullptr);
+}
+
+TEST_F(StartDeathTest, StopsAThreadThatMustReturnAndExits)
+{
+    EXPECT_EXIT(join_one_that(exit_though_it_must_return), testing::KilledBySignal(SIGABRT),
+                kEnded);
+}
+
+TEST(Start, LetsAThreadExitThatNeedNotReturnAnyMore)
+{
+    join_one_that(exit_when_it_may);
+}
+
+TEST_F(StartDeathTest, DoesWithoutAKeyToNoticeThatAThreadExits)
+{
+    EXPECT_EXIT(
+        {
+            pthread_key_t key;
+            while (pthread_key_create(&key, nullptr) == 0) /* ends: there are 1024 */
+                ;
+            join_one_that(exit_though_it_must_return);
+            _exit(0);
+        },
+        testing::ExitedWithCode(0), "^$");
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <liburing.h>
+#include <pthread.h>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
@@ -199,6 +200,23 @@ TEST(Fork, ADeliveryAfterTheLoopThatReturnsInTheChildStopsIt)
     }
     ASSERT_NE(nullptr, forked.load()) << "nothing was left in 10,000 runs";
     expect_stopped(forked.load()->forking.outcome, "a core goes on where none may");
+}
+
+TEST(Fork, AChildMayEndItsThread)
+{
+    if (kSanitized)
+        GTEST_SKIP() << "a sanitizer takes that on a coroutine's stack for a fault";
+    int result = run([] {
+        Outcome outcome = fork_and([]() -> int {
+            pthread_key_t last; /* whose destructor comes after the others */
+            EXPECT_EQ(0, pthread_key_create(&last, [](void *) { _exit(7); }));
+            EXPECT_EQ(0, pthread_setspecific(last, &last));
+            pthread_exit(nullptr);
+        });
+        EXPECT_TRUE(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 7) << outcome.said;
+        return 0;
+    });
+    EXPECT_EQ(0, result);
 }
 
 TEST(Fork, APromiseAndAPortRefuse)

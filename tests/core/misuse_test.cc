@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What only a wrong program does with a promise, a port or a work queue. */
+/* What only a wrong program does with a promise, a port, a work queue or a thread of the run. */
 #include "support/misuse.h"
+
+#include <pthread.h>
+#include <thread>
 
 using namespace coil_test;
 
@@ -150,6 +153,66 @@ const Misuse kQueues[] = {
          return coil_queue_create(&queue, "outside", 1, 0);
      }},
 };
+
+constexpr const char *kStart = "base/start.c";
+constexpr const char *kThreadEnded =
+    "pthread_exit\\(\\) or pthread_cancel\\(\\) has ended a thread of coil_run\\(\\): return from "
+    "the coroutine, or from fn of coil_offload\\(\\), or call coil_stop\\(\\)";
+
+/* Below which nobody is who would catch what unwinds its stack. */
+int on_a_thread(const Body &body)
+{
+    int result = 0;
+    std::thread([&] { result = body(); }).join();
+    return result;
+}
+
+ssize_t exit_thread(void *)
+{
+    pthread_exit(nullptr);
+}
+
+constexpr const char *kForeignStack =
+    "a sanitizer takes the end of a thread on a coroutine's stack for a fault";
+
+const Misuse kThreads[] = {
+    {"ExitTheThreadOfTheOnlyCore", kStart, kThreadEnded, kFirst,
+     []() -> int { pthread_exit(nullptr); }, 1, nullptr, kForeignStack},
+    {"ExitTheThreadOfOneCoreOfTwo", kStart, kThreadEnded, kChild,
+     [] { return call(1, []() -> int { pthread_exit(nullptr); }); }, 2, nullptr, kForeignStack},
+    {"ExitTheThreadOfAnAttachedRun", kStart, std::string(kThreadEnded) + "; in coroutine " + kFirst,
+     "",
+     [] {
+         return coil_run_attached(
+             nullptr, [](void *) -> int { pthread_exit(nullptr); }, nullptr);
+     },
+     1, nullptr, kForeignStack},
+    {"CancelTheThreadOfACore", kStart, kThreadEnded, kFirst,
+     [] {
+         EXPECT_EQ(0, pthread_cancel(pthread_self()));
+         pthread_testcancel();
+         return 0;
+     },
+     1, nullptr, kForeignStack},
+    {"CancelTheThreadThatWaitsInCoilRun", kStart, kThreadEnded, "",
+     [] {
+         return on_a_thread([] {
+             pthread_t caller = pthread_self();
+             return run([&] {
+                 EXPECT_EQ(0, pthread_cancel(caller));
+                 return coil_sleep(3600 * COIL_SEC);
+             });
+         });
+     },
+     1, "the thread is the core's"},
+    {"ExitAThreadOfAPool", kStart, kThreadEnded, "",
+     [] {
+         return on_a_thread(
+             [] { return run([] { return int(coil_offload(nullptr, exit_thread, nullptr)); }); });
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Thread, MisuseDeathTest, testing::ValuesIn(kThreads), name_of_misuse);
 
 INSTANTIATE_TEST_SUITE_P(Queue, MisuseDeathTest, testing::ValuesIn(kQueues), name_of_misuse);
 

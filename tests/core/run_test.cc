@@ -600,6 +600,19 @@ TEST(RunStart, NamesTheLimitOfPrivateMemoryWhereverThatRunsOut)
     EXPECT_LE(1, failed);
 }
 
+TEST(Run, LeavesItToItsCallersThreadHowToEndAfterwards)
+{
+    for (auto coil_run_it : {coil_run, coil_run_attached}) {
+        std::thread caller([=] {
+            coil_options options = cores(2);
+            EXPECT_EQ(5, coil_run_it(
+                             &options, [](void *) { return 5; }, nullptr));
+            pthread_exit(nullptr);
+        });
+        caller.join();
+    }
+}
+
 /* Each system call of a start, refused to the child. */
 TEST(RunStart, LeavesNothingBehindWhenASystemCallIsForbidden)
 {

@@ -49,6 +49,8 @@ TEST_P(MisuseDeathTest, IsStoppedWithThisLine)
     const Misuse &misuse = GetParam();
     if (misuse.not_simulated != nullptr)
         COIL_SKIP_IF_SIMULATED(misuse.not_simulated);
+    if (misuse.not_sanitized != nullptr && kSanitized)
+        GTEST_SKIP() << misuse.not_sanitized;
     EXPECT_EXIT(
         _exit(is_outside(misuse) ? misuse.body() : run(misuse.body, cores(misuse.core_count))),
         testing::KilledBySignal(SIGABRT), line(misuse));

@@ -23,6 +23,7 @@ struct Misuse {
     int (*body)();
     unsigned core_count = 1;
     const char *not_simulated = nullptr; /* why a simulated world can't have it */
+    const char *not_sanitized = nullptr; /* why it is not told under a sanitizer */
 };
 
 /* Who it is. */
