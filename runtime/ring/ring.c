@@ -190,10 +190,24 @@ static __attribute__((cold)) void hear_bell(struct coil__ring *ring)
         ring->driver->arm_bell(ring);
 }
 
-/* Nobody else would wake that core: its mailbox counts on the one who has found it asleep. */
-static __attribute__((cold)) void ring_again(struct coil__ring *ring, uint64_t user_data)
+/*
+ * There is no way on, for nobody can wait any more for what is in flight; and none back, for its
+ * memory, which is stacks and buffers, is the kernel's until then. So nothing may run any more.
+ */
+static __attribute__((cold, noreturn)) void lost(const struct coil__ring *ring, int err)
 {
-    uint64_t address = user_data & ~(uint64_t)COIL__TAG_MASK;
+    ring->driver->explain(ring, err);
+    coil__panic(__FILE__, __LINE__, "the ring is lost, and what is in flight can't be waited for");
+}
+
+/* Nobody else would wake that core: its mailbox counts on the one who has found it asleep. That it
+ * has no ring any more does not pass. */
+static __attribute__((cold)) void ring_again(struct coil__ring *ring,
+                                             const struct io_uring_cqe *cqe)
+{
+    uint64_t address = cqe->user_data & ~(uint64_t)COIL__TAG_MASK;
+    if (cqe->res == -EBADF || cqe->res == -EBADFD)
+        lost(ring, cqe->res);
     ring->driver->wake(ring, (struct coil__ring *)(uintptr_t)address);
 }
 
@@ -211,7 +225,7 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
         if (cqe->user_data == COIL__TAG_BELL)
             hear_bell(ring);
         if (is_unheard(cqe->user_data))
-            ring_again(ring, cqe->user_data);
+            ring_again(ring, cqe);
         ring->stuck |= cqe->user_data == COIL__TAG_STUCK;
         ring->missed |= cqe->user_data == COIL__TAG_MISSED;
         return false; /* a wake has done its work by ending the wait */
@@ -277,16 +291,6 @@ __attribute__((hot)) void coil__ring_reap(struct coil__ring *ring)
     io_uring_smp_store_release(cq->khead, head + count);
     if (__builtin_expect(ring->missed, 0))
         plan_to_ask_again(ring);
-}
-
-/*
- * There is no way on, for nobody can wait any more for what is in flight; and none back, for its
- * memory, which is stacks and buffers, is the kernel's until then. So nothing may run any more.
- */
-static __attribute__((cold, noreturn)) void lost(const struct coil__ring *ring, int err)
-{
-    ring->driver->explain(ring, err);
-    coil__panic(__FILE__, __LINE__, "the ring is lost, and what is in flight can't be waited for");
 }
 
 void coil__ring_flush(struct coil__ring *ring)

@@ -19,18 +19,21 @@ using namespace coil_test;
 namespace {
 
 struct LostRingDeathTest : testing::Test {
+    static constexpr unsigned kPatience = 60;
+
     LostRingDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
     /* Runs in the child: waits for something after `take_back`. */
-    static void lose(const Callable<void> &take_back)
+    static void lose(const Callable<void> &take_back, const coil_options &options = cores(1))
     {
+        alarm(kPatience); /* a run that goes on is not waited for */
         rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         auto body = [&] {
             take_back();
             return coil_nop();
         };
-        _exit(run(body, on_kernel()));
+        _exit(run(body, on_kernel(options)));
     }
 };
 
@@ -64,6 +67,22 @@ TEST_F(LostRingDeathTest, StopsAndSaysThatTheDescriptorWasClosed)
         std::string("^coil: io_uring unavailable: io_uring_enter: EBADF .*likely cause: the "
                     "program has closed a descriptor that is not its own.*") +
             kLost);
+}
+
+/* The other core's enter knows its ring by a number of the thread's, and notices nothing. */
+TEST_F(LostRingDeathTest, StopsWhoFindsNoRingToWakeAnotherCoreBy)
+{
+    auto close_other = [] {
+        close(call(1, [] { return coil__core_here->ring.uring.ring_fd; }));
+        for (;;) { /* ends: with the first call that finds the other core asleep */
+            call(1, [] { return 0; });
+            EXPECT_EQ(0, coil_sleep(COIL_MSEC));
+        }
+    };
+    EXPECT_EXIT(lose(close_other, cores(2)), testing::KilledBySignal(SIGABRT),
+                std::string("^coil: io_uring unavailable: io_uring_enter: EBADF .*likely cause: "
+                            "the program has closed a descriptor that is not its own.*") +
+                    kLost);
 }
 
 } // namespace
