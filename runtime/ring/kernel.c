@@ -411,6 +411,15 @@ static void kernel_arm_bell(struct coil__ring *ring)
     coil__ring_push(ring, sqe, COIL__TAG_BELL);
 }
 
+/* An eventfd gives what was added to it, which is not 0; what else has its number by now may give
+ * anything. What passes is no fault of the number's. */
+static bool kernel_is_bell(const struct coil__ring *ring, int32_t result)
+{
+    if (result == (int32_t)sizeof(ring->bell_value))
+        return ring->bell_value != 0;
+    return result == -ENOMEM || coil__op_was_stopped(result);
+}
+
 /* Rings it itself and waits for that: the kernel then knows neither the read nor its memory. */
 static void kernel_close_bell(struct coil__ring *ring)
 {
@@ -443,6 +452,7 @@ const struct coil__ring_driver coil__ring_kernel = {
     .ring_bell = kernel_ring_bell,
     .arm_bell = kernel_arm_bell,
     .close_bell = kernel_close_bell,
+    .is_bell = kernel_is_bell,
     .forget = kernel_forget,
     .now = coil__clock_monotonic,
     .bind = coil__host_bind,

@@ -183,11 +183,14 @@ static struct coil_future *future_of(const struct io_uring_cqe *cqe)
 }
 
 /* Before anything else happens on this core, so that the next ring is heard as well. */
-static __attribute__((cold)) void hear_bell(struct coil__ring *ring)
+static __attribute__((cold)) void hear_bell(struct coil__ring *ring, int32_t result)
 {
     ring->bell_armed = ring->has_bell;
-    if (ring->has_bell)
-        ring->driver->arm_bell(ring);
+    if (!ring->has_bell)
+        return;
+    coil__require(ring->driver->is_bell == NULL || ring->driver->is_bell(ring, result),
+                  COIL__BELL_CLOSED);
+    ring->driver->arm_bell(ring);
 }
 
 /*
@@ -223,7 +226,7 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
 {
     if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_EVENT) {
         if (cqe->user_data == COIL__TAG_BELL)
-            hear_bell(ring);
+            hear_bell(ring, cqe->res);
         if (is_unheard(cqe->user_data))
             ring_again(ring, cqe);
         ring->stuck |= cqe->user_data == COIL__TAG_STUCK;

@@ -96,6 +96,9 @@ struct coil__ring_driver {
     void (*arm_bell)(struct coil__ring *ring);
     void (*close_bell)(struct coil__ring *ring);
 
+    /* Whether what it was heard with says that it is one still. NULL: it always is. */
+    bool (*is_bell)(const struct coil__ring *ring, int32_t result);
+
     /* In a child of fork(): closes the copies of the ring's descriptors. NULL: there are none. */
     void (*forget)(struct coil__ring *ring);
 
@@ -136,6 +139,11 @@ struct coil__ring_driver {
     /* Whether a file is open there: 0 or -EBADF. */
     int (*check_file)(int fd);
 };
+
+/* Why a core can't be woken any more, and what helps. */
+#define COIL__BELL_CLOSED                                                                   \
+    "the descriptor by which a core is woken was closed by the program; look for it with: " \
+    "strace -f -y -e trace=close,close_range,dup2,dup3"
 
 extern const struct coil__ring_driver coil__ring_kernel;
 extern const struct coil__ring_driver coil__ring_sim;
@@ -280,15 +288,20 @@ static inline bool coil__ring_wants_enter(const struct coil__ring *ring)
 /* What it means that an operation was stopped, or interrupted. */
 int64_t coil__op_stopped(const struct coil_future *future, int32_t result) __attribute__((cold));
 
+/* Whether an entry has ended with nothing done, for somebody has stopped it or its worker. */
+static inline bool coil__op_was_stopped(int32_t result)
+{
+    enum { RESTART_FIRST = 512, RESTART_LAST = 516 }; /* ERESTARTSYS and its kin, no errno */
+    bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
+    return result == -EINTR || result == -ECANCELED || restarts;
+}
+
 /* What the result of an entry means to who waits for it. */
 static inline int64_t coil__op_result(const struct coil_future *future, int32_t result)
 {
-    enum { RESTART_FIRST = 512, RESTART_LAST = 516 }; /* ERESTARTSYS and its kin, no errno */
     if (__builtin_expect(result >= 0, 1))
         return result;
-    bool restarts = result <= -RESTART_FIRST && result >= -RESTART_LAST;
-    return result == -EINTR || result == -ECANCELED || restarts ? coil__op_stopped(future, result)
-                                                                : result;
+    return coil__op_was_stopped(result) ? coil__op_stopped(future, result) : result;
 }
 
 /* The next free entry, of which there is always one. The prep functions write all of it but

@@ -3,6 +3,8 @@
 #include "ring/kernel_ring.h"
 
 #include <cerrno>
+#include <csignal>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
@@ -86,6 +88,46 @@ TEST(Bell, WithoutADescriptorIsAnError)
     EXPECT_FALSE(bell.ring.has_bell);
     ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
     EXPECT_EQ(0, coil__ring_open_bell(&bell.ring));
+}
+
+TEST(Bell, IsArmedAgainThoughItsReadWasCancelled)
+{
+    BellRing bell;
+    EXPECT_EQ(0, coil__ring_open_bell(&bell.ring));
+    coil__ring_enter(&bell.ring, 0, COIL_FOREVER);
+    io_uring_sqe *sqe = coil__ring_sqe(&bell.ring);
+    io_uring_prep_cancel64(sqe, COIL__TAG_BELL, 0);
+    coil__ring_push(&bell.ring, sqe, COIL__TAG_IGNORE);
+    coil__ring_enter(&bell.ring, 2, COIL_FOREVER);
+    coil__ring_kernel.ring_bell(&bell.ring);
+    coil__ring_enter(&bell.ring, 1, COIL_FOREVER);
+    EXPECT_EQ(1u, bell.ring.bell_value);
+}
+
+struct BellDeathTest : testing::Test {
+    BellDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+/* Whatever that gives to who reads it: nothing, as many bytes as a bell, or that it has none. */
+TEST_F(BellDeathTest, SaysThatItsNumberIsThatOfAnotherFile)
+{
+    for (const char *path : {"/dev/null", "/dev/zero", "/", "nothing"}) {
+        auto listen = [path] {
+            alarm(60);
+            BellRing bell;
+            EXPECT_EQ(0, coil__ring_open_bell(&bell.ring));
+            int other = open(path, O_RDONLY | O_CLOEXEC);
+            close(bell.ring.bell_fd);
+            if (other >= 0)
+                dup2(other, bell.ring.bell_fd);
+            for (;;) /* ends: with the process */
+                coil__ring_enter(&bell.ring, 1, COIL_FOREVER);
+        };
+        EXPECT_EXIT(listen(), testing::KilledBySignal(SIGABRT),
+                    "^coil: .*: the descriptor by which a core is woken was closed by the program; "
+                    "look for it with: strace .*\n")
+            << path;
+    }
 }
 
 } // namespace
