@@ -255,7 +255,7 @@ static void poll_ring_bell(struct coil__ring *ring)
 {
     const uint64_t once = 1;
     ssize_t written = write(poll_of(ring)->wake_fd, &once, sizeof(once));
-    coil__assert(written == sizeof(once));
+    coil__require(written == sizeof(once), COIL__BELL_CLOSED);
 }
 
 static void poll_wake(struct coil__ring *ring, struct coil__ring *target)

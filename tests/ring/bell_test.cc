@@ -2,6 +2,10 @@
 /* The bell by which threads without a ring wake one. */
 #include "ring/kernel_ring.h"
 
+extern "C" {
+#include "ring/poll.h"
+}
+
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -17,12 +21,12 @@ namespace {
 struct BellRing {
     coil__ring ring;
 
-    BellRing()
+    explicit BellRing(const coil__ring_driver &driver = coil__ring_kernel)
     {
         static thread_local struct coil__sched sched;
         coil__sched = &sched;
         const coil__ring_options options = {16, nullptr, 0, "", nullptr, 0};
-        EXPECT_EQ(0, coil__ring_open(&ring, &coil__ring_kernel, &options));
+        EXPECT_EQ(0, coil__ring_open(&ring, &driver, &options));
     }
     ~BellRing() { coil__ring_close(&ring); }
     BellRing(const BellRing &) = delete;
@@ -105,6 +109,10 @@ TEST(Bell, IsArmedAgainThoughItsReadWasCancelled)
 }
 
 struct BellDeathTest : testing::Test {
+    static constexpr const char *kSaid =
+        "^coil: .*: the descriptor by which a core is woken was closed by the program; look for it "
+        "with: strace .*\n";
+
     BellDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 };
 
@@ -123,10 +131,21 @@ TEST_F(BellDeathTest, SaysThatItsNumberIsThatOfAnotherFile)
             for (;;) /* ends: with the process */
                 coil__ring_enter(&bell.ring, 1, COIL_FOREVER);
         };
-        EXPECT_EXIT(listen(), testing::KilledBySignal(SIGABRT),
-                    "^coil: .*: the descriptor by which a core is woken was closed by the program; "
-                    "look for it with: strace .*\n")
-            << path;
+        EXPECT_EXIT(listen(), testing::KilledBySignal(SIGABRT), kSaid) << path;
+    }
+}
+
+TEST_F(BellDeathTest, SaysToWhoRingsItThatItWasClosed)
+{
+    for (const coil__ring_driver *driver : {&coil__ring_kernel, &coil__ring_poll}) {
+        auto ring = [driver] {
+            BellRing bell(*driver);
+            EXPECT_EQ(0, coil__ring_open_bell(&bell.ring));
+            bool is_poll = driver == &coil__ring_poll;
+            close(is_poll ? static_cast<coil__poll *>(bell.ring.own)->wake_fd : bell.ring.bell_fd);
+            driver->ring_bell(&bell.ring);
+        };
+        EXPECT_EXIT(ring(), testing::KilledBySignal(SIGABRT), kSaid) << driver->name;
     }
 }
 
