@@ -5,6 +5,7 @@
 #include "core/core.h"
 #include "coro/backtrace.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/peek.h"
 #include "base/start.h"
@@ -382,7 +383,8 @@ void coil__stall_watch(struct coil__core *core)
         return;
     watched->on = true;
     watched->hears = watcher.may_ask && unblock(core);
-    watched->stat = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
+    watched->stat =
+        coil__descriptor_beyond_streams(open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC));
     pthread_mutex_lock(&watcher.lock);
     coil__list_append(&watcher.cores, &watched->link);
     pthread_mutex_unlock(&watcher.lock);

@@ -7,6 +7,7 @@
 #include "ring/refusal.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -65,6 +66,18 @@ size_t coil__kernel_ring_size(unsigned entries)
                        sq * sizeof(unsigned));
 }
 
+/* Before anything is registered with it. */
+static int leave_streams(struct io_uring *uring)
+{
+    int fd = coil__descriptor_beyond_streams(uring->ring_fd);
+    int err = fd < 0 ? -errno : 0;
+    uring->ring_fd = fd;
+    uring->enter_ring_fd = fd;
+    if (err < 0)
+        io_uring_queue_exit(uring);
+    return err;
+}
+
 static int set_up_once(struct io_uring *uring, unsigned entries)
 {
     for (size_t rung = 0; rung < sizeof(ladder) / sizeof(ladder[0]); rung++) {
@@ -76,7 +89,7 @@ static int set_up_once(struct io_uring *uring, unsigned entries)
         if ((params.flags & coil__kernel_lacks.setup_flags) == 0)
             err = io_uring_queue_init_params(entries, uring, &params);
         if (err != -EINVAL)
-            return err;
+            return err < 0 ? err : leave_streams(uring);
     }
     return -EOPNOTSUPP;
 }
@@ -392,7 +405,7 @@ static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)
 
 static int kernel_open_bell(struct coil__ring *ring)
 {
-    ring->bell_fd = eventfd(0, EFD_CLOEXEC);
+    ring->bell_fd = coil__descriptor_beyond_streams(eventfd(0, EFD_CLOEXEC));
     return ring->bell_fd < 0 ? -errno : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "ring/host.h"
 #include "ring/refusal.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -88,11 +89,11 @@ static int open_descriptors(struct coil__poll *poll, const char **call)
 {
     struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = UINT64_MAX};
     *call = "epoll_create1";
-    poll->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    poll->epoll_fd = coil__descriptor_beyond_streams(epoll_create1(EPOLL_CLOEXEC));
     if (poll->epoll_fd < 0)
         return -errno;
     *call = "eventfd2";
-    poll->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    poll->wake_fd = coil__descriptor_beyond_streams(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     int err = poll->wake_fd < 0 ? -errno : 0;
     if (err == 0 && epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, poll->wake_fd, &wake) < 0) {
         *call = "epoll_ctl";

@@ -10,6 +10,8 @@
  */
 #include "ring/poll.h"
 
+#include "base/descriptor.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,7 +205,7 @@ static bool try_all(struct coil__poll *poll, int fd)
  * descriptor for it the old one stays, and the ghost is met again. */
 static __attribute__((cold)) void lay_ghosts(struct coil__poll *poll)
 {
-    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    int epoll_fd = coil__descriptor_beyond_streams(epoll_create1(EPOLL_CLOEXEC));
     struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = UINT64_MAX};
     if (epoll_fd < 0)
         return;
