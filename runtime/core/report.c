@@ -7,18 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whether it would run if it were let; it may never have parked since it was spawned. */
+static bool is_ready(const struct coil_task *task)
+{
+    return task->state != COIL__TASK_PARKED;
+}
+
 /* What a coroutine waits for. */
 static void describe_wait(const struct coil_task *task, char *text, size_t size)
 {
     const struct coil_scope *scope = task->scope;
     const char *cancelled = task->cancelled ? ", cancelled" : "";
-    if (task->waits_on != NULL)
+    if (is_ready(task))
+        snprintf(text, size, "a turn%s", cancelled);
+    else if (task->waits_on != NULL)
         snprintf(text, size, "%s%s", task->waits_on->kind->name, cancelled);
     else if (scope != task->home && scope->phase == COIL__SCOPE_CLOSING)
         snprintf(text, size, "the %u coroutine%s of its scope%s", scope->child_count,
                  scope->child_count == 1 ? "" : "s", cancelled);
-    else if (task->state != COIL__TASK_PARKED)
-        snprintf(text, size, "its turn%s", cancelled);
     else
         snprintf(text, size, "something that can't be cancelled");
 }
@@ -28,7 +34,7 @@ struct group {
     const struct coil_task *first;
     char wait[128];
     size_t count;
-    coil_time since; /* when the one that waits longest began to */
+    coil_time since; /* when the one that waits longest began to; of no meaning for a turn */
 };
 
 struct groups {
@@ -70,18 +76,30 @@ static void add(struct groups *groups, const struct coil_task *task)
         group->since = task->parked_at;
 }
 
+/* "has waited 0.100 s", with the time only where it is known: no clock is read for a coroutine that
+ * is spawned, or yields. */
+static void describe_time(const struct group *group, coil_time now, char *text, size_t size)
+{
+    bool many = group->count > 1;
+    int64_t msec = (now - group->since) / COIL_MSEC;
+    if (is_ready(group->first))
+        snprintf(text, size, many ? "wait" : "waits");
+    else
+        snprintf(text, size, "%s %lld.%03lld s", many ? "have waited up to" : "has waited",
+                 (long long)msec / 1000, (long long)msec % 1000);
+}
+
 static void report_group(unsigned core, const struct group *group, coil_time now)
 {
     const struct coil_task *task = group->first;
     bool renamed = strcmp(task->name, task->site) != 0;
-    int64_t msec = (now - group->since) / COIL_MSEC;
     char many[32] = "";
     if (group->count > 1)
         snprintf(many, sizeof(many), "%zu of ", group->count);
-    coil__log("  core %u: %s%s%s%s %s waited %s%lld.%03lld s for %s", core, many, task->name,
-              renamed ? ", spawned as " : "", renamed ? task->site : "",
-              group->count > 1 ? "have" : "has", group->count > 1 ? "up to " : "",
-              (long long)msec / 1000, (long long)msec % 1000, group->wait);
+    char time[64];
+    describe_time(group, now, time, sizeof(time));
+    coil__log("  core %u: %s%s%s%s %s for %s", core, many, task->name,
+              renamed ? ", spawned as " : "", renamed ? task->site : "", time, group->wait);
 }
 
 void coil__report_tasks(struct coil__core *core)
