@@ -42,7 +42,18 @@
  * it, nor any other function that coil is given to call. */
 typedef int coil_fn(void *arg);
 
-/* A coroutine. Owned by the runtime, lives on its own stack. */
+/*
+ * A coroutine. Owned by the runtime, lives on its own stack.
+ *
+ * It shares the state of its core's thread with the others there: errno, __thread variables, the
+ * signal mask, and what uselocale() sets. Every call that suspends may change these, and a call of
+ * coil may change errno though it succeeds. For values of its own there is coil/local.h.
+ *
+ * Each has its own C++ exceptions in flight and, on x86-64, its own floating-point control words
+ * (rounding mode, traps), which begin as those of its core's thread were when the run began; on
+ * aarch64 those are the thread's. A C program that loads C++ code by dlopen() is itself to be
+ * linked with "-Wl,--no-as-needed -lstdc++", else its coroutines mix up their exceptions.
+ */
 struct coil_task;
 
 /* private: membership in one intrusive list */
