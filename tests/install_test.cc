@@ -2,6 +2,7 @@
 /* What `cmake --install` leaves behind serves a program outside of this tree. */
 #include "support/process.h"
 
+#include <csignal>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr const char *kProgram = R"(#include <coil.h>
 #include <stdio.h>
+#include <string.h>
 
 static int answer(void *arg)
 {
@@ -20,9 +22,18 @@ static int answer(void *arg)
     return coil_yield() < 0 ? 1 : 42;
 }
 
-int main(void)
+static int overflow(void *arg)
 {
-    int result = coil_run(&(struct coil_options){.core_count = 1}, answer, NULL);
+    char frame[160 << 10];
+    (void)arg;
+    return (int)strlen(strcpy(frame, "beyond the guard"));
+}
+
+int main(int argc, char **argv)
+{
+    int overflows = argc > 1 && strcmp(argv[1], "overflow") == 0;
+    int result = coil_run(&(struct coil_options){.core_count = 1}, overflows ? overflow : answer,
+                          NULL);
     printf("coil_run: %d\n", result);
     return result != 42;
 }
@@ -56,10 +67,23 @@ protected:
         ASSERT_EQ(0, outcome.status) << command << "\n" << outcome.output;
     }
 
+    /* Runs it, and then lets it overflow its stack by a frame that reaches beyond the guard. */
+    void expect_program_works() const
+    {
+        expect_success(program_);
+        Outcome overflow = run_shell("ulimit -c 0; " + program_ + " overflow");
+        EXPECT_EQ(128 + SIGSEGV, overflow.status);
+        EXPECT_NE(std::string::npos, overflow.output.find("coil: stack overflow in coroutine "))
+            << overflow.output;
+    }
+
     coil_test::TempDir dir_;
     std::string prefix_ = dir_.path("prefix with a space");
-    std::string program_ = dir_.path("outside/program");
+    std::string program_ = dir_.path("outside/outside");
 };
+
+/* Some compilers have it by default; that a program gets it must be the package's doing. */
+constexpr const char *kWithoutProbes = "-fno-stack-clash-protection";
 
 } // namespace
 
@@ -70,19 +94,19 @@ TEST_F(Install, ServesAProgramThatAsksPkgConfig)
     std::string flags =
         "$(PKG_CONFIG_PATH=" + quote(found.output) + " pkg-config --cflags --libs coil)";
     /* eval: pkg-config escapes the space of the prefix for a shell. */
-    expect_success("eval " + std::string(COIL_TEST_CC) + " -Wall -Werror -o " + program_ + " " +
-                   dir_.path("outside/program.c") + " " + flags);
-    expect_success(program_);
+    expect_success("eval " + std::string(COIL_TEST_CC) + " -Wall -Werror " + kWithoutProbes +
+                   " -o " + program_ + " " + dir_.path("outside/program.c") + " " + flags);
+    expect_program_works();
 }
 
 TEST_F(Install, ServesAProgramThatAsksFindPackage)
 {
     coil_test::write_file(dir_.path("outside/CMakeLists.txt"), kProject);
     expect_success("cmake -G Ninja -S " + dir_.path("outside") + " -B " + dir_.path("outside") +
-                   " -DCMAKE_C_COMPILER=" + COIL_TEST_CC +
+                   " -DCMAKE_C_COMPILER=" + COIL_TEST_CC + " -DCMAKE_C_FLAGS=" + kWithoutProbes +
                    " -DCMAKE_PREFIX_PATH=" + quote(prefix_));
     expect_success("cmake --build " + dir_.path("outside"));
-    expect_success(dir_.path("outside/outside"));
+    expect_program_works();
 }
 
 TEST_F(Install, BringsNothingButThePublicInterface)
