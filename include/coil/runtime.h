@@ -31,10 +31,9 @@ struct coil_options {
                               * valgrind) */
     unsigned ring_entries;   /* COIL_RING_ENTRIES: submission entries of a core (256) */
     size_t stack_size;       /* COIL_STACK_SIZE: address space of a coroutine, half of it
-                              * (64 KiB at most) guard; rounded up to a power of two. Who compiles
-                              * without the flags of coil.pc or coil::coil adds
-                              * -fstack-clash-protection, lest a frame larger than the guard jump
-                              * over it (128 KiB) */
+                              * (64 KiB at most) guard; rounded up to a power of two (128 KiB).
+                              * A frame larger than the guard would jump over it: compile with
+                              * -fstack-clash-protection, as coil.pc and coil::coil say */
     int64_t spin_ns;         /* COIL_SPIN_NS, where 0 means off: how long a core looks out for
                               * events before it sleeps. COIL_SPIN_OFF: not at all.
                               * (COIL_SPIN_ADAPTIVE: while it recently paid, never when idle) */
