@@ -32,7 +32,8 @@ static void run(struct coil__job *job)
     struct coil__core *home = work->home;
     work->result = work->fn(work->arg);
     bool inside = coil__gate_enter(home->run->number);
-    coil__assert(inside); /* the core waits for the work */
+    /* The core waits for the work, but in a child of fork() there is none. */
+    coil__require(inside, "an offloaded function has returned where no core waits for it");
     coil__core_post_outside(home, &work->message);
     coil__gate_leave();
 }

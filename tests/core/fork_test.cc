@@ -95,6 +95,23 @@ TEST(Fork, ACoroutineThatEndsInTheChildStopsIt)
     });
 }
 
+TEST(Fork, AnOffloadedFunctionThatReturnsInTheChildStopsIt)
+{
+    run([] {
+        static Outcome outcome;
+        auto fork_here = [](void *) -> ssize_t {
+            bool is_child = false;
+            Outcome came = fork_and([] { return 0; }, &is_child);
+            if (!is_child)
+                outcome = came;
+            return 0;
+        };
+        EXPECT_EQ(0, coil_offload(nullptr, fork_here, nullptr));
+        expect_stopped(outcome, "an offloaded function has returned where no core waits for it");
+        return coil_yield();
+    });
+}
+
 /* A delivery that forks, before or after many others that it must not see in the child. */
 struct Forking {
     coil_message message = {nullptr, deliver}; /* first: it is what is delivered */
