@@ -261,7 +261,7 @@ static inline __attribute__((always_inline)) unsigned take(struct coil__ring *ri
 
 /* As above, `count` that lie side by side. Of a thousand futures most have left the cache: the next
  * one comes meanwhile. */
-static __attribute__((hot, noinline)) unsigned
+static inline __attribute__((always_inline)) unsigned
 take_all(struct coil__ring *ring, const struct io_uring_cqe *cqe, unsigned count)
 {
     const struct io_uring_cqe *last = cqe + count - 1;
@@ -278,20 +278,21 @@ __attribute__((hot)) void coil__ring_reap(struct coil__ring *ring)
     struct io_uring_cq *cq = &ring->uring.cq;
     unsigned head = *cq->khead;
     /* Acquire; pairs with the kernel's release of the tail: the entries are written. */
-    unsigned count = io_uring_smp_load_acquire(cq->ktail) - head;
+    unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+    unsigned count = tail - head, others = 0;
     if (count == 0)
         return;
     ring->reaping = true;
-    unsigned at = head & cq->ring_mask;
-    unsigned to_the_end = cq->ring_mask + 1 - at;
-    unsigned others = 0, first = count < to_the_end ? count : to_the_end;
-    others += take_all(ring, &cq->cqes[at], first);
-    if (count > first)
-        others += take_all(ring, cq->cqes, count - first);
+    do { /* ends: the second time at the latest, since the tail is that of before */
+        unsigned at = head & cq->ring_mask, to_the_end = cq->ring_mask + 1 - at;
+        unsigned run = tail - head < to_the_end ? tail - head : to_the_end;
+        others += take_all(ring, &cq->cqes[at], run);
+        head += run;
+    } while (head != tail);
     ring->reaping = false;
     ring->in_flight -= count - others;
     /* Release; pairs with the kernel's acquire: it may reuse the entries now. */
-    io_uring_smp_store_release(cq->khead, head + count);
+    io_uring_smp_store_release(cq->khead, head);
     if (__builtin_expect(ring->missed, 0))
         plan_to_ask_again(ring);
 }
