@@ -12,8 +12,8 @@
 
 __thread struct coil__core *coil__core_here;
 
-/* Debug builds note in each task what it has in flight. */
-_Static_assert(sizeof(struct coil__origins) > 1 ||
+/* Debug builds and sanitizers note more in each task. */
+_Static_assert(sizeof(struct coil__origins) > 1 || sizeof(struct coil__hooks_task) > 4 ||
                    offsetof(struct coil__core, timers.slots) <= 4096,
                "what every turn touches lies in one page");
 
