@@ -78,8 +78,8 @@ static const struct coil_future_kind room_kind = {
 
 enum coil__fd_kind coil__datagrams_kind(int domain, int type)
 {
-    bool waits = (type & ~SOCK_CLOEXEC) == SOCK_DGRAM; /* SOCK_NONBLOCK does not */
-    return domain == AF_UNIX && waits && coil__ring_here->driver->loses_messages
+    bool is_datagram = (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_DGRAM;
+    return domain == AF_UNIX && is_datagram && coil__ring_here->driver->loses_messages
                ? COIL__FD_UNIX_DATAGRAMS
                : COIL__FD_SOCKET;
 }

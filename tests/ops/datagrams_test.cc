@@ -146,6 +146,22 @@ TEST_P(FullDatagrams, OfManySendersArriveWhole)
 INSTANTIATE_TEST_SUITE_P(Ways, FullDatagrams, testing::ValuesIn(kWays),
                          [](const auto &row) { return std::string(row.param.name); });
 
+TEST(Datagrams, ArriveWholeAlsoFromASocketThatDoesNotBlock)
+{
+    EXPECT_EQ(0, run([] {
+                  FullQueue to(true);
+                  to.open(SOCK_NONBLOCK);
+                  size_t fillers = to.fill();
+                  COIL_FUTURE(sending);
+                  coil_send_start(&sending, to.sender, "message", 7, 0);
+                  EXPECT_EQ(0, coil_sleep(5 * COIL_MSEC));
+                  expect_fillers(to, fillers);
+                  EXPECT_EQ(7, coil_await(&sending));
+                  EXPECT_EQ("message", to.take());
+                  return 0;
+              }));
+}
+
 TEST(Datagrams, AreRefusedAtOnceWhereNobodyWantsToWait)
 {
     EXPECT_EQ(0, run([] {
