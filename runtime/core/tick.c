@@ -53,18 +53,57 @@ static bool is_under_way(const struct coil__core *core)
     return coil__future_busy(&core->tick.future) && (int)(consumed - core->tick.entry) > 0;
 }
 
+/* A slice is over, by the tick or by what has come for others. `task` is to ask once more in this
+ * pass, which began with it: so the next one begins with who is behind it. */
+static void end_slice(struct coil__core *core, struct coil_task *task)
+{
+    task->pass = core->tick.passes[task->queue] - 1;
+    core->tick.ended = core->sched.bursts;
+    coil__yield_wish = &coil__yield_always;
+}
+
+/* Whether the loop has looked at the kernel since the last slice, and those whom it has readied
+ * have run. */
+static bool others_have_run(const struct coil__core *core)
+{
+    return core->sched.bursts - core->tick.ended >= 2;
+}
+
+/* Whether `task` is the first of its queue to ask for another time: then a new pass begins. */
+static bool begin_pass(struct coil__tick *tick, struct coil_task *task)
+{
+    uint32_t *pass = &tick->passes[task->queue];
+    bool begins = task->pass == *pass;
+    if (begins)
+        ++*pass;
+    task->pass = *pass;
+    return begins;
+}
+
+/* Whether `task` begins a slice. None begins in the middle of a pass, which may take several
+ * bursts: those who have asked before would be left out. */
+static bool begin_slice(struct coil__core *core, struct coil_task *task)
+{
+    struct coil__tick *tick = &core->tick;
+    bool quiet = IO_URING_READ_ONCE(*core->ring.uring.sq.kflags) == 0;
+    if (quiet && !coil__future_busy(&tick->future))
+        start(core);
+    if (!begin_pass(tick, task) || !quiet || !others_have_run(core) || !is_under_way(core))
+        return false;
+    coil__yield_wish = core->ring.uring.sq.kflags;
+    return true;
+}
+
 int coil__yield_now(void)
 {
     struct coil_task *task = coil__self();
     struct coil__core *core = coil__core_here;
     if (__builtin_expect(task->cancelled, 0))
         return coil__future_refuse(task);
-    if (core->ring.flags_tell) {
-        if (!coil__future_busy(&core->tick.future))
-            start(core);
-        if (is_under_way(core))
-            coil__yield_wish = core->ring.uring.sq.kflags;
-    }
+    if (coil__yield_wish != &coil__yield_always)
+        end_slice(core, task);
+    else if (core->ring.flags_tell && begin_slice(core, task))
+        return 0;
     core->sched.quiet_turns = 0; /* the loop looks at the kernel before this one goes on */
     coil__task_yield(task);
     return 0;

@@ -69,6 +69,7 @@ struct coil_task {
     void *locals[COIL_LOCALS];     /* by the number of the key */
     struct coil__origins origins;  /* of its operations in flight */
     uint32_t scopes_held;          /* of a lent stack: scopes opened on it that are still open */
+    uint32_t pass;                 /* of one that computes: see core/tick.h */
 };
 
 /* Of future/: scopes that are cancelled and whose inside has yet to be. Lists, since the tree may

@@ -2,9 +2,11 @@
 /* Coroutines that compute, and ask whether to give way: nothing else would let others run. */
 #include "support/running.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace coil_test;
 
@@ -31,6 +33,58 @@ void begin_to_compute()
     for (int i = 0; i < 2; i++)
         EXPECT_EQ(0, coil_yield_if_needed());
 }
+
+/* Checks in a row by which a coroutine that computes is known to have got a slice, not just its
+ * turn to give way; and slices of all after which a test ends, within a time that is generous. */
+constexpr int kChecksOfASlice = 16;
+constexpr size_t kSlices = 100;
+
+/* Coroutines that compute, all the same, until together they have had enough slices. */
+class Computing {
+public:
+    void add(coil_scope &scope, coil_queue queue = {})
+    {
+        slices_.push_back(0);
+        size_t number = slices_.size() - 1;
+        EXPECT_EQ(0, children_.spawn_in(scope, queue, [this, number] { return compute(number); }));
+    }
+
+    bool done() const
+    {
+        return total_ >= std::max(kSlices, 3 * slices_.size()) || coil_now() > give_up_;
+    }
+
+    /* Each has had about as many. */
+    void expect_fair() const
+    {
+        EXPECT_LT(coil_now(), give_up_) << "after " << total_ << " slices";
+        auto ends = std::minmax_element(slices_.begin(), slices_.end());
+        EXPECT_LE(*ends.second, 3 * *ends.first) << *ends.first << " and " << *ends.second;
+    }
+
+private:
+    int compute(size_t number)
+    {
+        int err = 0;
+        while (err == 0 && !done()) {
+            in_a_row_ = last_ == number ? in_a_row_ + 1 : 1;
+            last_ = number;
+            if (in_a_row_ == kChecksOfASlice) {
+                slices_[number]++;
+                total_++;
+            }
+            err = coil_yield_if_needed();
+        }
+        return err;
+    }
+
+    Children children_;
+    std::vector<int> slices_;
+    size_t total_ = 0;
+    size_t last_ = SIZE_MAX;
+    int in_a_row_ = 0;
+    coil_time give_up_ = coil_after((kSanitized ? 60 : 20) * COIL_SEC);
+};
 
 TEST(YieldIfNeeded, LetsOthersRunFromTimeToTime)
 {
@@ -104,6 +158,84 @@ TEST(YieldIfNeeded, SeldomYields)
         return coil_scope_close(&scope, 0);
     };
     EXPECT_EQ(0, run(body, on_kernel())); /* elsewhere no flag tells, and every call yields */
+}
+
+/* Runs `count` that compute in each of two queues, or in one. */
+void compute_fairly(int count, bool in_two_queues = false)
+{
+    auto body = [&] {
+        coil_queue other = {};
+        Computing computing;
+        COIL_SCOPE(scope, COIL_FOREVER);
+        if (in_two_queues) {
+            EXPECT_EQ(0, coil_queue_create(&other, "other", COIL_SHARES_DEFAULT, 0));
+        }
+        for (int i = 0; i < count; i++) {
+            computing.add(scope);
+            if (in_two_queues)
+                computing.add(scope, other);
+        }
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        computing.expect_fair();
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, on_kernel())); /* elsewhere no flag tells, and every call yields */
+}
+
+TEST(YieldIfNeeded, SharesTheTimeAmongAllThatCompute)
+{
+    for (int count : {2, 3, 5})
+        compute_fairly(count);
+}
+
+TEST(YieldIfNeeded, SharesTheTimeAmongMoreThanRunInABurst)
+{
+    compute_fairly(300);
+}
+
+TEST(YieldIfNeeded, SharesTheTimeAmongAllThatComputeInTwoQueues)
+{
+    for (int count : {1, 2, 3})
+        compute_fairly(count, true);
+}
+
+/* Each of these is ready once in a tick, and who computes has ended by then. */
+TEST(YieldIfNeeded, LetsASleeperAndAReaderRunAtEachTickBesideSeveralThatCompute)
+{
+    auto body = [] {
+        Children children;
+        Computing computing;
+        size_t naps = 0, bytes = 0;
+        int pipe[2];
+        EXPECT_EQ(0, pipe2(pipe, O_CLOEXEC));
+        COIL_SCOPE(scope, COIL_FOREVER);
+        for (int i = 0; i < 5; i++)
+            computing.add(scope);
+        children.start(scope, [&] {
+            for (; !computing.done(); naps++)
+                EXPECT_EQ(0, coil_sleep(COIL_MSEC));
+            close(pipe[1]);
+            return 0;
+        });
+        children.start(scope, [&] {
+            char byte = 0;
+            while (coil_read(pipe[0], &byte, 1) == 1)
+                bytes++;
+            return 0;
+        });
+        children.start(scope, [&] {
+            for (; !computing.done(); give_way())
+                EXPECT_EQ(1, coil_write(pipe[1], "!", 1));
+            return 0;
+        });
+        EXPECT_EQ(0, coil_scope_close(&scope, 0));
+        close(pipe[0]);
+        computing.expect_fair();
+        EXPECT_LE(kSlices / 4, naps);
+        EXPECT_LE(kSlices / 4, bytes);
+        return 0;
+    };
+    EXPECT_EQ(0, run(body, on_kernel()));
 }
 
 TEST(YieldIfNeeded, HearsOfADeadline)
