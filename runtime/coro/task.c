@@ -42,7 +42,6 @@ int coil__sched_open(struct coil__sched *sched, size_t stack_size)
         return err;
     sched->ready_tail = &sched->ready;
     coil__queues_open(sched);
-    sched->loop.state = COIL__TASK_RUNNING;
     sched->loop.name = "the loop";
     sched->time = coil__clock_now();
     sched->current = &sched->loop;

@@ -28,7 +28,7 @@ struct coil_future;
 struct coil_scope;
 
 enum coil__task_state {
-    COIL__TASK_IDLE,
+    COIL__TASK_IDLE, /* also the loop, always: it is no coroutine */
     COIL__TASK_READY,
     COIL__TASK_RUNNING,
     COIL__TASK_PARKED,

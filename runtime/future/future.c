@@ -25,7 +25,7 @@ void coil__future_wait_uncancellable(struct coil_future *future)
 
 void coil__future_refuse_begin(struct coil_future *future)
 {
-    future->result = coil__future_refuse(future->owner);
+    future->result = coil__future_refuse(coil__self());
     future->order = coil__completions++;
     future->state = COIL__FUTURE_DONE;
 }
@@ -40,8 +40,9 @@ void coil__future_note_stop(const struct coil_future *future, int64_t result)
         coil__future_refuse(waiter);
 }
 
-void coil__future_wait_slow(struct coil_future *future, struct coil_task *task)
+void coil__future_wait_slow(struct coil_future *future)
 {
+    struct coil_task *task = coil__self();
     coil__require(future->state != COIL__FUTURE_IDLE,
                   "coil_await: the future was never started, or is awaited twice");
     require_no_waiter(future);

@@ -61,11 +61,12 @@ extern __thread uint32_t coil__completions __attribute__((tls_model("initial-exe
 static inline __attribute__((always_inline)) bool
 coil__future_begin(struct coil_future *future, const struct coil_future_kind *kind)
 {
-    struct coil_task *task = coil__self();
+    struct coil_task *task = coil__sched->current;
     future->kind = kind;
     future->owner = task;
     future->waiter = NULL;
-    if (__builtin_expect(task->cancelled, 0)) {
+    /* One comparison for both: the loop, which may not begin any, is never running. */
+    if (__builtin_expect(task->state != COIL__TASK_RUNNING || task->cancelled, 0)) {
         coil__future_refuse_begin(future);
         return false; /* known here, so that who starts an operation needs no frame for it */
     }
@@ -91,18 +92,26 @@ coil__future_begin_always(struct coil_future *future, const struct coil_future_k
 /* Notes for the scopes of its waiter whether the cancelled operation was stopped by them. */
 void coil__future_note_stop(const struct coil_future *future, int64_t result) __attribute__((cold));
 
-/* Hands the result over: whoever executed the operation is done with its memory. */
-static inline void coil__future_complete(struct coil_future *future, int64_t result)
+/* Hands the result over: whoever executed the operation is done with its memory. `order`: the place
+ * among all that this core completes, for who counts in a register. */
+static inline void coil__future_complete_as(struct coil_future *future, int64_t result,
+                                            uint32_t order)
 {
     if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         coil__future_note_stop(future, result);
     future->result = result;
-    future->order = coil__completions++;
+    future->order = order;
     future->state = COIL__FUTURE_DONE;
     future->owner->in_flight--;
     coil__origins_forget(&future->owner->origins, future);
     if (future->waiter != NULL)
         coil__task_wake(future->waiter);
+}
+
+/* As above, the next one in the order. */
+static inline void coil__future_complete(struct coil_future *future, int64_t result)
+{
+    coil__future_complete_as(future, result, coil__completions++);
 }
 
 /* Waits until one of those in flight is done. When the scope is cancelled, all of them still are in
@@ -113,16 +122,16 @@ void coil__future_wait_one(struct coil_future *const futures[], size_t count);
 void coil__future_wait_uncancellable(struct coil_future *future);
 
 /* Waits until done without taking the result; cancels it when the scope is cancelled. */
-void coil__future_wait_slow(struct coil_future *future, struct coil_task *task);
+void coil__future_wait_slow(struct coil_future *future);
 
 static inline __attribute__((always_inline)) void coil__future_wait(struct coil_future *future)
 {
     if (future->state == COIL__FUTURE_DONE)
         return;
-    struct coil_task *task = coil__self();
+    struct coil_task *task = coil__sched->current;
     bool plain = future->state == COIL__FUTURE_IN_FLIGHT && future->waiter == NULL;
-    if (__builtin_expect(task->cancelled || !plain, 0)) {
-        coil__future_wait_slow(future, task);
+    if (__builtin_expect(task->state != COIL__TASK_RUNNING || task->cancelled || !plain, 0)) {
+        coil__future_wait_slow(future);
         return;
     }
     future->waiter = task;

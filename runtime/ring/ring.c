@@ -243,19 +243,24 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
     return ends;
 }
 
-/* Hands over one completion. Returns how many operations it does not end: 0 or 1. */
-static inline __attribute__((always_inline)) unsigned take(struct coil__ring *ring,
-                                                           const struct io_uring_cqe *cqe)
+/* Hands over one completion. Returns how many operations it does not end: 0 or 1. `order`: that of
+ * the next one, coil__completions while others may look. */
+static inline __attribute__((always_inline)) unsigned
+take(struct coil__ring *ring, const struct io_uring_cqe *cqe, uint32_t *order)
 {
-    if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0))
-        return take_event(ring, cqe) ? 0 : 1;
+    if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0)) {
+        coil__completions = *order;
+        bool ends = take_event(ring, cqe);
+        *order = coil__completions;
+        return ends ? 0 : 1;
+    }
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
     future->entry.on->in_flight--;
     int64_t result = coil__op_result(future, cqe->res);
     /* What coil__future_complete() asks as well, so that both take one comparison. */
     if (__builtin_expect(future->state != COIL__FUTURE_IN_FLIGHT, 0))
         forget_cancel(ring, future);
-    coil__future_complete(future, result);
+    coil__future_complete_as(future, result, (*order)++);
     return 0;
 }
 
@@ -265,12 +270,15 @@ static inline __attribute__((always_inline)) unsigned
 take_all(struct coil__ring *ring, const struct io_uring_cqe *cqe, unsigned count)
 {
     const struct io_uring_cqe *last = cqe + count - 1;
+    uint32_t order = coil__completions;
     unsigned others = 0;
     for (; cqe != last; cqe++) {
         __builtin_prefetch((const void *)(uintptr_t)cqe[1].user_data);
-        others += take(ring, cqe);
+        others += take(ring, cqe, &order);
     }
-    return others + take(ring, cqe);
+    others += take(ring, cqe, &order);
+    coil__completions = order;
+    return others;
 }
 
 __attribute__((hot)) void coil__ring_reap(struct coil__ring *ring)
