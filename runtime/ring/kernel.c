@@ -392,7 +392,8 @@ static __attribute__((hot)) void kernel_submit(struct coil__ring *ring, unsigned
 /* What the kernel allowed when it was tried at the start. */
 static void kernel_explain(const struct coil__ring *ring, int err)
 {
-    explain("io_uring_enter", err, ring->uring.sq.ring_entries, NULL);
+    bool is_another = err == -EOPNOTSUPP; /* its number is another file's by now */
+    explain("io_uring_enter", is_another ? -EBADFD : err, ring->uring.sq.ring_entries, NULL);
 }
 
 static void kernel_wake(struct coil__ring *ring, struct coil__ring *target)

@@ -248,7 +248,8 @@ static int poll_enter(struct coil__ring *ring, unsigned submit, unsigned wait, c
 static void poll_explain(const struct coil__ring *ring, int err)
 {
     (void)ring;
-    explain("epoll_wait", err);
+    bool is_another = err == -EINVAL; /* its number is another file's by now */
+    explain("epoll_wait", is_another ? -EBADFD : err);
 }
 
 /* Any thread. The event stays unread: each write is a new edge. */

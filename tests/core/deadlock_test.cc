@@ -36,6 +36,7 @@ coil_options logging(unsigned core_count)
     coil_options options = cores(core_count);
     options.log = keep_line;
     options.spin_ns = COIL_SPIN_OFF;
+    options.stall_ns = COIL_STALL_OFF; /* what it says, on a busy machine, is no part of this */
     return options;
 }
 

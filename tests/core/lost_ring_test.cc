@@ -8,8 +8,10 @@
 extern "C" {
 #include "core/core.h"
 #include "ring/kernel.h"
+#include "ring/poll.h"
 }
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,18 +26,21 @@ struct LostRingDeathTest : testing::Test {
     LostRingDeathTest() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
 
     /* Runs in the child: waits for something after `take_back`. */
-    static void lose(const Callable<void> &take_back, const coil_options &options = cores(1))
+    static void lose(const Callable<void> &take_back, const coil_options &options = on_kernel())
     {
         alarm(kPatience); /* a run that goes on is not waited for */
         rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         auto body = [&] {
             take_back();
-            return coil_nop();
+            return coil_sleep(COIL_MSEC);
         };
-        _exit(run(body, on_kernel(options)));
+        _exit(run(body, options));
     }
 };
+
+constexpr const char *kClosed =
+    ".*likely cause: the program has closed a descriptor that is not its own.*";
 
 constexpr const char *kLost =
     "\ncoil: runtime/ring/ring.c:[0-9]+: the ring is lost, and what is in "
@@ -62,11 +67,35 @@ TEST_F(LostRingDeathTest, StopsAndSaysThatTheDescriptorWasClosed)
         coil__kernel_lacks.registered_fd = true;
         lose(close_ring);
     };
-    EXPECT_EXIT(
-        lose_unregistered(), testing::KilledBySignal(SIGABRT),
-        std::string("^coil: io_uring unavailable: io_uring_enter: EBADF .*likely cause: the "
-                    "program has closed a descriptor that is not its own.*") +
-            kLost);
+    EXPECT_EXIT(lose_unregistered(), testing::KilledBySignal(SIGABRT),
+                std::string("^coil: io_uring unavailable: io_uring_enter: EBADF ") + kClosed +
+                    kLost);
+}
+
+/* Makes a number another file's, as who closes it and opens something else does. */
+void reuse(int fd)
+{
+    if (dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), fd) != fd)
+        _exit(2);
+}
+
+TEST_F(LostRingDeathTest, StopsAndSaysThatTheDescriptorIsAnotherFiles)
+{
+    auto lose_kernels = [] {
+        coil__kernel_lacks.registered_fd = true;
+        lose([] { reuse(coil__core_here->ring.uring.ring_fd); });
+    };
+    EXPECT_EXIT(lose_kernels(), testing::KilledBySignal(SIGABRT),
+                std::string("^coil: io_uring unavailable: io_uring_enter: EBADFD ") + kClosed +
+                    kLost);
+    auto lose_polls = [] {
+        coil_options options = cores(1);
+        options.ring = "poll";
+        lose([] { reuse(((coil__poll *)coil__core_here->ring.own)->epoll_fd); }, options);
+    };
+    EXPECT_EXIT(lose_polls(), testing::KilledBySignal(SIGABRT),
+                std::string("^coil: the poll driver unavailable: epoll_wait: EBADFD ") + kClosed +
+                    kLost);
 }
 
 /* The other core's enter knows its ring by a number of the thread's, and notices nothing. */
@@ -79,9 +108,8 @@ TEST_F(LostRingDeathTest, StopsWhoFindsNoRingToWakeAnotherCoreBy)
             EXPECT_EQ(0, coil_sleep(COIL_MSEC));
         }
     };
-    EXPECT_EXIT(lose(close_other, cores(2)), testing::KilledBySignal(SIGABRT),
-                std::string("^coil: io_uring unavailable: io_uring_enter: EBADF .*likely cause: "
-                            "the program has closed a descriptor that is not its own.*") +
+    EXPECT_EXIT(lose(close_other, on_kernel(cores(2))), testing::KilledBySignal(SIGABRT),
+                std::string("^coil: io_uring unavailable: io_uring_enter: EBADF ") + kClosed +
                     kLost);
 }
 
