@@ -34,8 +34,9 @@ struct coil_future_kind {
     /* Disposes of the result of a future that is done and that nobody will await. NULL: nothing to
      * do. */
     void (*discard)(struct coil_future *future);
-    bool by_path; /* works on a path, not on a descriptor: no coil_close() stops it */
-    bool closes;  /* nothing stops it: whatever it says, the descriptor is gone */
+    bool by_path;   /* works on a path, not on a descriptor: no coil_close() stops it */
+    bool to_memory; /* to or from memory that the ring knows, by its number */
+    bool closes;    /* nothing stops it: whatever it says, the descriptor is gone */
 };
 
 static inline bool coil__future_busy(const struct coil_future *future)

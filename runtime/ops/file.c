@@ -23,9 +23,9 @@ static const struct coil_future_kind pwrite_kind = {.name = "pwrite", .cancel = 
 
 /* The same, to or from memory that the ring knows. */
 static const struct coil_future_kind pread_memory_kind = {
-    .name = "pread", .cancel = coil__op_cancel, .event = coil__fixed_event};
+    .name = "pread", .cancel = coil__op_cancel, .to_memory = true};
 static const struct coil_future_kind pwrite_memory_kind = {
-    .name = "pwrite", .cancel = coil__op_cancel, .event = coil__fixed_event};
+    .name = "pwrite", .cancel = coil__op_cancel, .to_memory = true};
 
 static const struct coil_future_kind preadv_kind = {.name = "preadv", .cancel = coil__op_cancel};
 static const struct coil_future_kind pwritev_kind = {.name = "pwritev", .cancel = coil__op_cancel};

@@ -33,12 +33,3 @@ void coil__fixed_remove(struct coil__ring *ring, unsigned number)
     while (ring->memory_end > 0 && ring->memories[ring->memory_end - 1].size == 0)
         ring->memory_end--;
 }
-
-void coil__fixed_event(struct coil_future *future, int32_t result, uint32_t flags)
-{
-    struct coil__ring_memory *memory = &coil__ring_here->memories[future->entry.memory];
-    (void)flags;
-    coil__assert(memory->in_flight > 0);
-    memory->in_flight--;
-    coil__future_complete(future, coil__op_result(future, result));
-}

@@ -33,13 +33,19 @@ static __attribute__((cold, noinline)) void let_cancelled_end(struct coil__ring 
     } while (--enters > 0 && coil__ring_wants_enter(ring));
 }
 
+static enum coil__tag tag_of(const struct coil_future_kind *kind)
+{
+    if (kind->to_memory)
+        return COIL__TAG_TRANSFER;
+    return kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
+}
+
 static void ask_to_stop(struct coil__ring *ring, struct coil_future *future)
 {
     if (coil__ring_unsubmitted(ring) == ring->uring.sq.ring_entries - 1 && !ring->reaping)
         let_cancelled_end(ring); /* before the push would only submit */
     struct io_uring_sqe *sqe = coil__ring_sqe(ring);
-    uint64_t tag = future->kind->event != NULL ? COIL__TAG_EVENT : COIL__TAG_FUTURE;
-    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag, 0);
+    io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)future | tag_of(future->kind), 0);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
     coil__ring_push(ring, sqe, COIL__TAG_MISSED);
 }
@@ -243,18 +249,29 @@ static bool take_event(struct coil__ring *ring, const struct io_uring_cqe *cqe)
     return ends;
 }
 
+static inline void let_go_of_memory(struct coil__ring *ring, unsigned number)
+{
+    struct coil__ring_memory *memory = &ring->memories[number];
+    coil__assert(memory->in_flight > 0);
+    memory->in_flight--;
+}
+
 /* Hands over one completion. Returns how many operations it does not end: 0 or 1. `order`: that of
  * the next one, coil__completions while others may look. */
 static inline __attribute__((always_inline)) unsigned
 take(struct coil__ring *ring, const struct io_uring_cqe *cqe, uint32_t *order)
 {
-    if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0)) {
-        coil__completions = *order;
-        bool ends = take_event(ring, cqe);
-        *order = coil__completions;
-        return ends ? 0 : 1;
-    }
     struct coil_future *future = (struct coil_future *)(uintptr_t)cqe->user_data;
+    if (__builtin_expect((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_FUTURE, 0)) {
+        if ((cqe->user_data & COIL__TAG_MASK) != COIL__TAG_TRANSFER) {
+            coil__completions = *order;
+            bool ends = take_event(ring, cqe);
+            *order = coil__completions;
+            return ends ? 0 : 1;
+        }
+        future = future_of(cqe);
+        let_go_of_memory(ring, future->entry.memory);
+    }
     future->entry.on->in_flight--;
     int64_t result = coil__op_result(future, cqe->res);
     /* What coil__future_complete() asks as well, so that both take one comparison. */

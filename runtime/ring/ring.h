@@ -150,11 +150,12 @@ extern const struct coil__ring_driver coil__ring_sim;
 
 /* What a completion's user_data says. Futures are aligned, so the low bits are free. */
 enum coil__tag {
-    COIL__TAG_FUTURE = 0, /* a future with one completion */
-    COIL__TAG_EVENT = 1,  /* a future whose kind takes every completion */
-    COIL__TAG_IGNORE = 2, /* nobody waits: a cancel, a doorbell's own completion */
-    COIL__TAG_WAKE = 3,   /* another core rang: look at the mailbox */
-    COIL__TAG_MASK = 3,
+    COIL__TAG_FUTURE = 0,   /* a future with one completion */
+    COIL__TAG_EVENT = 1,    /* a future whose kind takes every completion */
+    COIL__TAG_IGNORE = 2,   /* nobody waits: a cancel, a doorbell's own completion */
+    COIL__TAG_WAKE = 3,     /* another core rang: look at the mailbox */
+    COIL__TAG_TRANSFER = 4, /* as FUTURE, to or from memory that the ring knows */
+    COIL__TAG_MASK = 7,
     COIL__TAG_BELL = COIL__TAG_WAKE | 4,  /* a wake by the bell: it has to be armed again */
     COIL__TAG_STUCK = COIL__TAG_WAKE | 8, /* nothing in flight on any core will ever end */
 

@@ -31,7 +31,7 @@ static bool is_left(const struct coil__sim_op *op, uintptr_t future)
 static const struct coil_future *future_of(uint64_t user_data)
 {
     uint64_t tag = user_data & COIL__TAG_MASK;
-    bool has_one = tag == COIL__TAG_FUTURE || tag == COIL__TAG_EVENT;
+    bool has_one = tag == COIL__TAG_FUTURE || tag == COIL__TAG_EVENT || tag == COIL__TAG_TRANSFER;
     return has_one ? (const struct coil_future *)(uintptr_t)(user_data - tag) : NULL;
 }
 

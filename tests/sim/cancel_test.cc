@@ -12,7 +12,8 @@ using namespace coil_test;
 
 namespace {
 
-const coil_future_kind timeout_kind = {"timeout", coil__op_cancel, nullptr, nullptr, false, false};
+const coil_future_kind timeout_kind = {"timeout", coil__op_cancel, nullptr, nullptr,
+                                       false,     false,           false};
 
 void start_timeout(coil_future *future, __kernel_timespec *span)
 {

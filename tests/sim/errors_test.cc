@@ -363,7 +363,8 @@ void drive_pairs(Driver &driver)
 /* Entries that no call of coil's fills for its user. */
 ssize_t raw(void (*fill)(io_uring_sqe *sqe))
 {
-    static const coil_future_kind kind = {"raw", coil__op_cancel, nullptr, nullptr, false, false};
+    static const coil_future_kind kind = {"raw", coil__op_cancel, nullptr, nullptr,
+                                          false, false,           false};
     coil_future future;
     io_uring_sqe *sqe = coil__op_begin(&future, &kind, COIL__NO_FD);
     fill(sqe);

@@ -85,8 +85,8 @@ struct Multishot {
     static const coil_future_kind kind;
 };
 
-const coil_future_kind Multishot::kind = {"multishot", coil__op_cancel, Multishot::event,
-                                          nullptr,     false,           false};
+const coil_future_kind Multishot::kind = {
+    "multishot", coil__op_cancel, Multishot::event, nullptr, false, false, false};
 
 /* What an operation is made for, and what brings it news. */
 class Source {

@@ -104,8 +104,8 @@ struct RingSend {
     static const coil_future_kind kind;
 };
 
-const coil_future_kind RingSend::kind = {"send_zc", coil__op_cancel, RingSend::event,
-                                         nullptr,   false,           false};
+const coil_future_kind RingSend::kind = {
+    "send_zc", coil__op_cancel, RingSend::event, nullptr, false, false, false};
 
 const std::string kText = "what is sent without a copy";
 
