@@ -70,8 +70,8 @@ COIL_MUST_CHECK int coil__yield_now(void);
  * call while it is not. It is time when the kernel has something for this core, be it for a
  * coroutine of any queue; and from time to time, for others that are ready, for timers, and for
  * messages: after a millisecond, sooner if a timer or the latency goal of a queue is nearer. On the
- * poll and simulated drivers, which can't tell, it is always time. Of several coroutines of one
- * queue that compute in this way at once each gets that millisecond in turn.
+ * poll and simulated drivers, which can't tell, it is always time. Several coroutines of one queue
+ * that compute in this way at once take turns, each for as long as that.
  *
  * Returns 0, or -ECANCELED when the scope is cancelled; among cancelled and other coroutines that
  * all compute, perhaps not before the time has come again.

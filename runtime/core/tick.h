@@ -32,7 +32,7 @@ struct coil__tick {
     struct coil_future future;
     struct __kernel_timespec span; /* read by the kernel when the entry is submitted */
     unsigned entry;                /* where in the submission queue that is */
-    uint32_t ended;                /* the last slice, by the number of the burst */
+    uint32_t ended;                /* the burst in which the last slice was over */
     uint32_t passes[COIL_QUEUES];  /* that have begun, by work queue */
 };
 

@@ -23,19 +23,21 @@ static inline int coil__fixed_find(const struct coil__ring *ring, uint64_t at)
     return -1;
 }
 
-/* Queues an entry to or from the memory of that number. Its opcode becomes `fixed` if the driver
- * knows all of the memory that it names. */
+/* Queues an entry to or from the memory of that number. Its kind is one that is `to_memory`, and
+ * its opcode becomes `fixed` if the driver knows all of the memory that it names. */
 static inline void coil__fixed_fire(struct coil__ring *ring, unsigned number,
                                     struct io_uring_sqe *sqe, struct coil_future *future,
                                     uint8_t fixed)
 {
-    const struct coil__ring_memory *memory = &ring->memories[number];
+    struct coil__ring_memory *memory = &ring->memories[number];
     bool is_within = sqe->len <= memory->size - (sqe->addr - memory->at);
     if (memory->registered && is_within) {
         sqe->opcode = fixed;
         sqe->buf_index = (uint16_t)number;
     }
-    coil__op_fire_to_memory(sqe, future, number);
+    memory->in_flight++;
+    future->entry.memory = number;
+    coil__ring_push(ring, sqe, (uint64_t)(uintptr_t)future | COIL__TAG_TRANSFER);
 }
 
 /* Queues the filled entry, which reads or writes one piece of memory; `counted` and `fixed` are for

@@ -55,16 +55,6 @@ static inline void coil__op_fire(struct io_uring_sqe *sqe, struct coil_future *f
     coil__ring_push(coil__ring_here, sqe, (uint64_t)(uintptr_t)future | COIL__TAG_FUTURE);
 }
 
-/* As above, to or from memory that the ring knows: of a kind that says so. */
-static inline void coil__op_fire_to_memory(struct io_uring_sqe *sqe, struct coil_future *future,
-                                           unsigned number)
-{
-    struct coil__ring *ring = coil__ring_here;
-    ring->memories[number].in_flight++;
-    future->entry.memory = number;
-    coil__ring_push(ring, sqe, (uint64_t)(uintptr_t)future | COIL__TAG_TRANSFER);
-}
-
 /* As above, for a kind with an `event` function. */
 static inline void coil__op_fire_events(struct io_uring_sqe *sqe, struct coil_future *future)
 {
